@@ -12,11 +12,17 @@ use std::time::Duration;
 
 use tokio::net::lookup_host;
 use tokio::sync::mpsc::Sender;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::channel::Change;
 use tonic::transport::{Channel, Endpoint, Uri};
 
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+
+use crate::backoff::Backoff;
+use crate::process::Process;
 use crate::tasks::Tasks;
 
 /// How often the name is resolved.
@@ -82,6 +88,35 @@ pub fn balanced(
         Ok::<_, Infallible>(())
     });
     channel
+}
+
+/// Holds the process's readiness closed under `service` until that answered once that it is serving.
+pub fn report_when_serving(service: &'static str, channel: Channel, process: &mut Process) {
+    let ready = process.readiness.part(service);
+    let shutdown = process.shutdown.clone();
+    process.tasks.spawn(service, async move {
+        shutdown
+            .run_until_cancelled(async {
+                until_serving(HealthClient::new(channel)).await;
+                ready.set(true);
+                std::future::pending::<()>().await;
+            })
+            .await;
+        Ok::<_, Infallible>(())
+    });
+}
+
+async fn until_serving(mut health: HealthClient<Channel>) {
+    let mut delays = Backoff::CALL.delays();
+    loop {
+        let asked = health.check(HealthCheckRequest::default());
+        if let Ok(Ok(answer)) = timeout(CONNECT_TIMEOUT, asked).await
+            && answer.get_ref().status() == ServingStatus::Serving
+        {
+            return;
+        }
+        tokio::time::sleep(delays.next_delay()).await;
+    }
 }
 
 struct Resolver {
