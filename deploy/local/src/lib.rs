@@ -21,6 +21,7 @@ mod processes;
 mod servers;
 mod services;
 mod stack;
+mod stack_file;
 mod state_dir;
 pub mod versions;
 
@@ -28,3 +29,5 @@ pub use builder::StackBuilder;
 pub use part::Part;
 pub use ports::Ports;
 pub use stack::Stack;
+pub use stack_file::StackFile;
+pub use state_dir::StateDir;
