@@ -22,7 +22,7 @@ install_locust() {
 }
 
 need_python
-made_from=$(cat "$root/locust/pyproject.toml" "$root/locust/constraints.txt" <(python3 --version))
+made_from=$(requirements && cat "$root/locust/constraints.txt" && python3 --version)
 folder=$(cache_dir)/locust-$(sha256sum <<<"$made_from" | cut -c 1-12)
 install_once "$folder" install_locust
 printf '%s\n' "$folder/bin/locust"
