@@ -60,7 +60,12 @@ pub fn spawn(
             }
         };
         while let Some(Some(ready)) = done.run_until_cancelled(changes.next()).await {
-            report(if ready { ServingStatus::Serving } else { ServingStatus::NotServing }).await;
+            report(if ready {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            })
+            .await;
         }
         report(ServingStatus::NotServing).await;
         Ok::<_, Infallible>(())

@@ -29,8 +29,11 @@ impl Deliver for FanOut {
 /// One answer for two paths: OK if both are; else the first failure, with the fate of the two together. A
 /// path that accepted the tweet counts it, so its word is "may be counted" at least.
 fn both(kafka: Result<(), Status>, rabbitmq: Result<(), Status>) -> Result<(), Status> {
-    let fate =
-        |outcome: &Result<(), Status>| outcome.as_ref().map_or_else(Fate::of, |()| Fate::MaybeCounted);
+    let fate = |outcome: &Result<(), Status>| {
+        outcome
+            .as_ref()
+            .map_or_else(Fate::of, |()| Fate::MaybeCounted)
+    };
     let fate = fate(&kafka).max(fate(&rabbitmq));
     match kafka.and(rabbitmq) {
         Ok(()) => Ok(()),

@@ -20,7 +20,10 @@ pub(crate) enum BindingError {
     #[error("the descriptor has no {0}")]
     Missing(&'static str),
     #[error("{method}: {reason}")]
-    Unsupported { method: String, reason: &'static str },
+    Unsupported {
+        method: String,
+        reason: &'static str,
+    },
 }
 
 const HTTP: &str = "google.api.http";

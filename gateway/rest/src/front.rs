@@ -110,10 +110,7 @@ impl Front {
         started: Instant,
     ) -> Result<TweetId, Refusal> {
         let _permit = self.in_flight.try_acquire().map_err(|_| {
-            Refusal::own(
-                StatusCode::TOO_MANY_REQUESTS,
-                "too many requests in flight",
-            )
+            Refusal::own(StatusCode::TOO_MANY_REQUESTS, "too many requests in flight")
         })?;
         let (parts, body) = request.into_parts();
         check_content_type(&parts.headers)?;

@@ -36,10 +36,7 @@ pub(crate) async fn serve(
     let connections = TaskTracker::new();
     let mut delays = Backoff::RECONNECT.delays();
 
-    while let Some(next) = shutdown
-        .run_until_cancelled(next(&listener, &places))
-        .await
-    {
+    while let Some(next) = shutdown.run_until_cancelled(next(&listener, &places)).await {
         match next {
             Ok((stream, place)) => {
                 delays.reset();

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clima_service::backoff::Backoff;
 use rdkafka::ClientContext;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
 use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -70,10 +70,7 @@ async fn declare(config: &KafkaConfig) -> Result<(), KafkaError> {
             .iter()
             .fold(topic, |topic, (key, value)| topic.set(key, value))
     });
-    let options = AdminOptions::new()
-        .request_timeout(Some(REQUEST_TIMEOUT))
-        .operation_timeout(Some(REQUEST_TIMEOUT));
-    for outcome in admin.create_topics(&topics, &options).await? {
+    for outcome in admin.create_topics(&topics, &options()).await? {
         match outcome {
             Ok(topic) => tracing::info!(topic, "topic created"),
             Err((topic, RDKafkaErrorCode::TopicAlreadyExists)) => {
@@ -91,4 +88,47 @@ async fn declare(config: &KafkaConfig) -> Result<(), KafkaError> {
         }
     }
     Ok(())
+}
+
+/// Compares the topic with [`TOPIC_SETTINGS`] and warns of what differs. Where we may not look, it says so.
+pub async fn warn_of_differences(config: &KafkaConfig) {
+    let topic = config.topic.as_str();
+    let described = match AdminClient::from_config_and_context(&config.client(), Logged) {
+        Ok(admin) => {
+            admin
+                .describe_configs(&[ResourceSpecifier::Topic(topic)], &options())
+                .await
+        }
+        Err(error) => Err(error),
+    };
+    let settings = match described.map(|mut resources| resources.pop()) {
+        Ok(Some(Ok(settings))) => settings,
+        Ok(Some(Err(code))) => {
+            tracing::warn!(topic, %code, "cannot check the settings of the topic");
+            return;
+        }
+        Ok(None) => return,
+        Err(error) => {
+            tracing::warn!(topic, %error, "cannot check the settings of the topic");
+            return;
+        }
+    };
+    for (name, expected) in TOPIC_SETTINGS {
+        let found = settings.get(name).and_then(|entry| entry.value.as_deref());
+        if found != Some(expected) {
+            tracing::warn!(
+                topic,
+                name,
+                expected,
+                found,
+                "the topic differs from what the promise asks for"
+            );
+        }
+    }
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new()
+        .request_timeout(Some(REQUEST_TIMEOUT))
+        .operation_timeout(Some(REQUEST_TIMEOUT))
 }
