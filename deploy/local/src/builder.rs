@@ -1,0 +1,180 @@
+//! Choosing what a stack consists of, and starting it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+
+use crate::install::{self, Cache, Installed};
+use crate::launch::Launch;
+use crate::notices::Notices;
+use crate::ports::{PortTable, Role};
+use crate::processes::Processes;
+use crate::servers::{kafka, rabbitmq, valkey};
+use crate::state_dir::StateDir;
+use crate::{Part, Ports, Stack, services};
+
+/// Describes a stack; [`Stack::builder`] makes one. By default: all parts, on free ports, with a
+/// state folder that goes with the stack.
+#[derive(Debug, Default)]
+#[must_use = "a builder does nothing until `start`"]
+pub struct StackBuilder {
+    parts: BTreeSet<Part>,
+    ports: Ports,
+    state_dir: Option<PathBuf>,
+    bin_dir: Option<PathBuf>,
+    env: BTreeMap<Part, Vec<(String, String)>>,
+    fast_start: bool,
+    notices: Notices,
+}
+
+impl StackBuilder {
+    /// Adds the three servers.
+    pub fn servers(mut self) -> Self {
+        self.parts.extend(Part::SERVERS);
+        self
+    }
+
+    /// Adds our six services. They need the servers.
+    pub fn services(mut self) -> Self {
+        self.parts.extend(Part::SERVICES);
+        self
+    }
+
+    /// Takes exactly these parts. The others have addresses too, where nobody listens.
+    pub fn only(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
+        self.parts = parts.into_iter().collect();
+        self
+    }
+
+    /// Keeps data, settings and logs in this folder; what is there already is used.
+    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.state_dir = Some(path.into());
+        self
+    }
+
+    /// How ports are chosen.
+    pub fn ports(mut self, ports: Ports) -> Self {
+        self.ports = ports;
+        self
+    }
+
+    /// The folder of our services' binaries. By default that of the current executable, or the one
+    /// above where that is cargo's `deps`.
+    pub fn bin_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.bin_dir = Some(path.into());
+        self
+    }
+
+    /// Gives a service one more environment variable; it wins over what the stack sets.
+    pub fn env(mut self, part: Part, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.env
+            .entry(part)
+            .or_default()
+            .push((key.into(), value.into()));
+        self
+    }
+
+    /// Starts Kafka sooner at the price of slower code. For tests; not for measuring.
+    pub fn fast_start(mut self, fast_start: bool) -> Self {
+        self.fast_start = fast_start;
+        self
+    }
+
+    /// Where to tell what happens: installing, ready, a part that died. Standard error by default.
+    pub fn log_to(mut self, sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.notices = Notices::new(sink);
+        self
+    }
+
+    /// Installs what is missing, starts the servers and then the services, and returns when every
+    /// part answers.
+    ///
+    /// # Errors
+    /// When something cannot be installed, a fixed port is in use, or a part does not get ready: the
+    /// error then carries the end of its log. Nothing is left running.
+    pub async fn start(mut self) -> anyhow::Result<Stack> {
+        if self.parts.is_empty() {
+            self.parts.extend(Part::ALL);
+        }
+        let cache = Cache::locate()?;
+        let installed = install::ensure(&cache, &self.parts, &self.notices).await?;
+        let state = match &self.state_dir {
+            Some(path) => StateDir::given(path)?,
+            None => StateDir::temporary(&cache.runs())?,
+        };
+        let ports = PortTable::choose(self.ports, &self.parts, &cache.port_locks())?;
+        let launches = self.launches(&installed, state.path(), &ports)?;
+        let processes = Processes::new(self.notices.clone())?;
+        let stack = Stack::assemble(processes, launches, ports, state, self.notices);
+        stack.start_all().await?;
+        Ok(stack)
+    }
+
+    fn launches(
+        &self,
+        installed: &Installed,
+        state: &Path,
+        ports: &PortTable,
+    ) -> anyhow::Result<BTreeMap<Part, Launch>> {
+        let bin_dir = match &self.bin_dir {
+            Some(path) => path.clone(),
+            None => services::default_bin_dir()?,
+        };
+        let mut launches = BTreeMap::new();
+        for &part in &self.parts {
+            let launch = match part {
+                Part::Kafka | Part::Rabbitmq | Part::Valkey => {
+                    self.server(part, installed, state, ports)?
+                }
+                _ => {
+                    let extra = self.env.get(&part).map(Vec::as_slice).unwrap_or_default();
+                    services::launch(part, &bin_dir, state, ports, extra)?
+                }
+            };
+            launches.insert(part, launch);
+        }
+        Ok(launches)
+    }
+
+    fn server(
+        &self,
+        part: Part,
+        installed: &Installed,
+        state: &Path,
+        ports: &PortTable,
+    ) -> anyhow::Result<Launch> {
+        let port = |role| {
+            ports
+                .get(part, role)
+                .context("the port table is incomplete")
+        };
+        let public = port(Role::Public)?;
+        if part == Part::Kafka {
+            let folder = installed
+                .kafka
+                .as_deref()
+                .context("Kafka is not installed")?;
+            return kafka::launch(
+                folder,
+                state,
+                public,
+                port(Role::Controller)?,
+                self.fast_start,
+            );
+        }
+        let root = installed
+            .debian
+            .as_deref()
+            .context("the Debian folder is not installed")?;
+        if part == Part::Valkey {
+            return valkey::launch(root, state, public);
+        }
+        let ports = rabbitmq::NodePorts {
+            amqp: public,
+            distribution: port(Role::Distribution)?,
+            epmd: port(Role::Epmd)?,
+        };
+        rabbitmq::launch(root, state, &ports)
+    }
+}

