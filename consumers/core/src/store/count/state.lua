@@ -1,0 +1,96 @@
+
+-- First phase, continued: what is there already, and whether it is what it should be.
+
+-- The fields of a hash that are there. A text in place of a number must show, not be replaced.
+local function hash(key, fields, form)
+  local values, found = read('HMGET', key, unpack(fields)), {}
+  for index, field in ipairs(fields) do
+    local text = values[index]
+    if text and not text:find(form) then
+      bad_key(key, 'unexpected value of ' .. field)
+    end
+    found[field] = text or nil
+  end
+  return found
+end
+
+local function numbers(key, fields, form)
+  local found = hash(key, fields, form)
+  for field, text in pairs(found) do
+    found[field] = tonumber(text)
+    if math.abs(found[field]) > LARGEST then
+      bad_key(key, 'nothing can be added to ' .. field)
+    end
+  end
+  return found
+end
+
+-- The tweet that a municipality shows as its last: what is needed to tell which of two is later.
+local function last_tweet(key)
+  local time = hash(key, {'last_received_at'}, '^%d+%.%d%d%d%d%d%d%d%d%d$').last_received_at
+  local id = hash(key, {'last_id'}, '^' .. HEX_32 .. '%-%d+$').last_id
+  if not time or not id then
+    return nil
+  end
+  local seconds, nanos = time:match('(%d+)%.(%d+)')
+  return {
+    seconds = tonumber(seconds), nanos = tonumber(nanos),
+    source = id:sub(1, 32), sequence = tonumber(id:sub(34)),
+  }
+end
+
+-- XADD gives out ids until the last possible one, and then fails.
+local function check_series(key)
+  local kind = read('TYPE', key).ok
+  if kind == 'none' then
+    return
+  elseif kind ~= 'stream' then
+    bad_key(key, 'WRONGTYPE is a ' .. kind .. ', must be a stream')
+  end
+  local information = read('XINFO', 'STREAM', key)
+  for index = 1, #information, 2 do
+    if information[index] == 'last-generated-id'
+      and information[index + 1]:find('^18446744073709551615%-') then
+      bad_key(key, 'the stream has no ids left')
+    end
+  end
+end
+
+-- The 32-bit words of a block that the batch touches.
+local function read_words(block)
+  for first = 1, #block.order, WORDS_PER_CALL do
+    local request = {}
+    local last = math.min(first + WORDS_PER_CALL - 1, #block.order)
+    for index = first, last do
+      append(request, 'GET', 'u32', '#' .. block.order[index])
+    end
+    local words = read('BITFIELD_RO', block.key, unpack(request))
+    for index = first, last do
+      block.words[block.order[index]] = words[index - first + 1]
+    end
+  end
+end
+
+local function read_all(keys, blocks)
+  local found = {
+    counts = numbers(keys[COUNTS], COUNT, NATURAL),
+    weather = numbers(keys[WEATHER], WEATHERS, NATURAL),
+    extremes = numbers(keys[EXTREMES], EXTREME, INTEGER),
+    sums = {}, last = {},
+  }
+  numbers(keys[TEMPERATURE_AVG], MUNICIPALITIES, DECIMAL)
+  numbers(keys[HUMIDITY_AVG], MUNICIPALITIES, DECIMAL)
+  for number = 1, #MUNICIPALITIES do
+    local key = keys[MUNICIPALITY + number]
+    found.sums[number] = numbers(key, SUMS, INTEGER)
+    if (found.sums[number].count or 0) < 0 then
+      bad_key(key, 'unexpected value of count')
+    end
+    found.last[number] = last_tweet(key)
+    check_series(keys[SERIES + number])
+  end
+  for _, block in ipairs(blocks) do
+    read_words(block)
+  end
+  return found
+end
