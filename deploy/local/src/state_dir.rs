@@ -48,22 +48,17 @@ impl StateDir {
     /// # Errors
     /// When something cannot be removed.
     pub fn clear(&self) -> anyhow::Result<()> {
-        for name in CONTENT {
-            let path = self.path.join(name);
-            let removed = if path.is_dir() {
-                fs::remove_dir_all(&path)
-            } else {
-                fs::remove_file(&path)
-            };
-            match removed {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    let path = path.display();
-                    return Err(error).with_context(|| format!("cannot remove {path}"));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
+        CONTENT
+            .into_iter()
+            .try_for_each(|name| remove(&self.path.join(name)))
+    }
+
+    /// Removes the description that a killed owner left, which would mislead whoever reads it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn forget(&self) -> anyhow::Result<()> {
+        remove(&self.path.join(StackFile::NAME))
     }
 
     /// A new folder in `runs`, removed with the stack. Those of dead processes are removed first.
@@ -100,6 +95,20 @@ impl Drop for StateDir {
             drop(fs::remove_dir_all(&self.path));
             drop(fs::remove_file(self.path.with_extension("lock")));
         }
+    }
+}
+
+fn remove(path: &Path) -> anyhow::Result<()> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) async fn run(args: Args, state_dir: &Path) -> anyhow::Result<()> {
     if args.fresh {
         state.clear()?;
     }
+    state.forget()?;
     let mut ends = end_signals()?;
     let mut server = Server::open(state.path())?;
     let started = tokio::select! {
