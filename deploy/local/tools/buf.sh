@@ -8,7 +8,9 @@ version=1.75.0
 
 install_buf() {
   need_command npm "install Node.js with npm"
-  npm install --silent --no-audit --no-fund --prefix "$1" "@bufbuild/buf@$version"
+  # By default npm retries for a minute per package before it says what is wrong.
+  npm install --loglevel=error --no-audit --no-fund --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 \
+    --prefix "$1" "@bufbuild/buf@$version"
 }
 
 folder=$(cache_dir)/buf-$version
