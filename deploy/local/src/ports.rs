@@ -113,8 +113,9 @@ impl PortTable {
         let mut table = BTreeMap::new();
         for ((part, role, _), port) in SLOTS.into_iter().zip(ports) {
             if parts.contains(&part) && !is_free(port) {
+                let role = format!("{role:?}").to_lowercase();
                 bail!(
-                    "port {port} for {part} ({role:?}) is in use; end what uses it, \
+                    "port {port} for {part} ({role}) is in use; end what uses it, \
                      or choose free ports with --port-base 0"
                 );
             }

@@ -103,7 +103,7 @@ async fn rabbitmq_keeps_a_quorum_queue_and_its_messages() {
         .unwrap();
     assert!(confirm.is_ack());
 
-    // RabbitMQ writes down the name of a new quorum queue half a second after it has confirmed its
+    // RabbitMQ writes down the name of a new quorum queue about a second after it has confirmed its
     // declaration (`auto_save` of names.dets in its Raft library). A crash before that costs the queue
     // with all that it confirmed, so a publisher must not begin at once on a queue that it just made.
     let names = stack
