@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clima_local::Part;
 
-use crate::commands::up;
+use crate::commands::{bench, demo, up};
 
 /// Runs the whole system on this machine: Kafka, RabbitMQ, Valkey and the six services
 #[derive(Debug, Parser)]
@@ -24,6 +24,7 @@ pub(crate) struct Cli {
 }
 
 const EXAMPLES: &str = "Examples:
+  clima-local demo                      the whole way, with 10,000 tweets from Locust
   clima-local up                        start everything, until Ctrl-C
   clima-local up --detach --port-base 0 start it in the background on free ports
   clima-local status                    what runs where
@@ -40,8 +41,14 @@ The servers are installed once, into $CLIMA_CACHE (default ~/.cache/tweets-del-c
 pub(crate) enum Command {
     /// Start everything and stay until Ctrl-C
     Up(up::Args),
+    /// Start everything empty, load it with Locust, compare what was accepted with what was counted, stop
+    Demo(demo::Args),
+    /// Measure throughput, latency, CPU and memory on a fresh system of its own
+    Bench(bench::Args),
     /// Stop everything in order
     Down,
+    /// Wait until everything is counted, then empty the counts
+    Reset,
     /// Show where each part is and how it does
     Status {
         /// Print JSON

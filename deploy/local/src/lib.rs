@@ -8,9 +8,12 @@
 //!
 //! It is not for production: one broker each, no passwords, everything on one disk.
 
+mod backlog;
 mod builder;
+mod counts;
 mod install;
 mod launch;
+pub mod load;
 mod log_file;
 mod notices;
 mod part;
@@ -25,7 +28,9 @@ mod stack_file;
 mod state_dir;
 pub mod versions;
 
+pub use backlog::Backlog;
 pub use builder::StackBuilder;
+pub use counts::{Counts, PATHS, Totals};
 pub use part::Part;
 pub use ports::Ports;
 pub use stack::Stack;

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{Cli, Command};
-use commands::{down, logs, part, status, up};
+use commands::{bench, demo, down, logs, part, reset, status, up};
 use control::Request;
 
 #[tokio::main]
@@ -17,6 +17,9 @@ async fn main() -> ExitCode {
     let cli = Cli::parse();
     let outcome = match cli.command {
         Command::Up(args) => up::run(args, &cli.state_dir).await,
+        Command::Demo(args) => demo::run(args, &cli.state_dir).await,
+        Command::Bench(args) => bench::run(args, &cli.state_dir).await,
+        Command::Reset => reset::run(&cli.state_dir).await,
         Command::Down => down::run(&cli.state_dir).await,
         Command::Status { json } => status::run(json, &cli.state_dir).await,
         Command::Kill { part } => part::run(Request::Kill { part }, &cli.state_dir).await,

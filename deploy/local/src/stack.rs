@@ -158,6 +158,12 @@ impl Stack {
         proc_fs::resident_bytes(self.pid(part)?)
     }
 
+    /// Time that the process of a part has spent on a CPU since it was started.
+    #[must_use]
+    pub fn cpu_time(&self, part: Part) -> Option<Duration> {
+        proc_fs::cpu_time(self.pid(part)?)
+    }
+
     /// Completes when any part starts or ends after this call.
     pub fn changed(&self) -> impl Future<Output = ()> + use<> {
         let mut changes = self.processes.changes();

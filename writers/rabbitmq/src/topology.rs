@@ -1,6 +1,8 @@
-//! What is ours in RabbitMQ: two exchanges and two queues, declared here and nowhere else.
+//! What is ours in RabbitMQ: two exchanges with a queue each, and a marker, declared here and nowhere else.
 //!
 //! Where an operator owns them, or we may not declare them, that is fine as long as they exist.
+
+use std::time::Duration;
 
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::protocol::{AMQPErrorKind, AMQPSoftError};
@@ -17,6 +19,9 @@ pub struct Names {
     pub tweets: Destination,
     /// What cannot be counted.
     pub dead: Destination,
+    /// An exchange that nothing is published to: it exists once new queues have settled, for processes that
+    /// find queues which another has just created.
+    pub settled: String,
 }
 
 /// An exchange and the one queue that is bound to it.
@@ -40,6 +45,7 @@ impl Names {
                 exchange: format!("{prefix}.dead"),
                 queue: format!("{prefix}.tweets.dead"),
             },
+            settled: format!("{prefix}.settled"),
         }
     }
 }
@@ -57,69 +63,157 @@ fn queue_settings() -> FieldTable {
     settings
 }
 
-/// Declares exchanges, queues and bindings.
+/// A broker that is killed right after it has created a quorum queue may come back with a queue that takes
+/// nothing any more: RabbitMQ 4.0 needs about a second until the queue's name is on disk (its Raft library keeps
+/// names in a table that is saved at intervals). No message is published before.
+const SETTLING: Duration = Duration::from_secs(2);
+
+/// Declares exchanges, queues and bindings. A queue that did not exist gets time to settle.
 ///
 /// # Errors
 ///
 /// The connection fails. What exists otherwise, or is not ours to declare, is logged and left alone.
 pub async fn declare(connection: &Connection, names: &Names) -> Result<(), lapin::Error> {
-    for Destination { exchange, queue } in [&names.tweets, &names.dead] {
-        let durable = ExchangeDeclareOptions {
-            durable: true,
-            ..ExchangeDeclareOptions::default()
-        };
-        let channel = connection.create_channel().await?;
-        let declared = channel.exchange_declare(
-            exchange.as_str().into(),
-            ExchangeKind::Direct,
-            durable,
-            FieldTable::default(),
-        );
-        tolerate(exchange, declared.await)?;
-
-        let durable = QueueDeclareOptions {
-            durable: true,
-            ..QueueDeclareOptions::default()
-        };
-        let channel = usable(connection, channel).await?;
-        let declared = channel.queue_declare(queue.as_str().into(), durable, queue_settings());
-        tolerate(queue, declared.await.map(|_| ()))?;
-
-        let channel = usable(connection, channel).await?;
-        let bound = channel.queue_bind(
-            queue.as_str().into(),
-            exchange.as_str().into(),
-            ROUTING_KEY.into(),
-            QueueBindOptions::default(),
-            FieldTable::default(),
-        );
-        tolerate(queue, bound.await)?;
-        if channel.status().connected() {
-            channel.close(200, "declared".into()).await?;
+    let settled = exchange_exists(connection, &names.settled).await?;
+    let mut created = false;
+    for destination in [&names.tweets, &names.dead] {
+        declare_exchange(connection, &destination.exchange).await?;
+        if !exists(connection, &destination.queue).await? {
+            created |= declare_queue(connection, &destination.queue).await?;
         }
+        bind(connection, destination).await?;
+    }
+    if created || !settled {
+        tracing::info!(?SETTLING, "new queues, letting them settle");
+        tokio::time::sleep(SETTLING).await;
+        declare_exchange(connection, &names.settled).await?;
     }
     Ok(())
 }
 
-/// A refused declaration closes its channel.
-async fn usable(connection: &Connection, channel: Channel) -> Result<Channel, lapin::Error> {
-    if channel.status().connected() {
-        return Ok(channel);
+/// Whether the exchange exists, or is not ours to ask for.
+async fn exchange_exists(connection: &Connection, exchange: &str) -> Result<bool, lapin::Error> {
+    let passive = ExchangeDeclareOptions {
+        passive: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let channel = connection.create_channel().await?;
+    let found = channel
+        .exchange_declare(
+            exchange.into(),
+            ExchangeKind::Direct,
+            passive,
+            FieldTable::default(),
+        )
+        .await;
+    match found {
+        Ok(()) => close(channel).await.map(|()| true),
+        Err(error) => match refusal(&error) {
+            Some(AMQPSoftError::NOTFOUND) => Ok(false),
+            Some(_) => Ok(true),
+            None => Err(error),
+        },
     }
-    connection.create_channel().await
 }
 
-fn tolerate(name: &str, outcome: Result<(), lapin::Error>) -> Result<(), lapin::Error> {
-    let Err(error) = outcome else { return Ok(()) };
+async fn declare_exchange(connection: &Connection, exchange: &str) -> Result<(), lapin::Error> {
+    let durable = ExchangeDeclareOptions {
+        durable: true,
+        ..ExchangeDeclareOptions::default()
+    };
+    let channel = connection.create_channel().await?;
+    let declared = channel.exchange_declare(
+        exchange.into(),
+        ExchangeKind::Direct,
+        durable,
+        FieldTable::default(),
+    );
+    tolerate(exchange, declared.await)?;
+    close(channel).await
+}
+
+/// Whether the queue exists with the settings that we ask for. One that exists with others is told of.
+async fn exists(connection: &Connection, queue: &str) -> Result<bool, lapin::Error> {
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let channel = connection.create_channel().await?;
+    let found = channel
+        .queue_declare(queue.into(), passive, FieldTable::default())
+        .await;
+    match found {
+        Ok(_) => {
+            close(channel).await?;
+            // Declaring what exists changes nothing, and is how AMQP compares the settings.
+            declare_queue(connection, queue).await?;
+            Ok(true)
+        }
+        Err(error) => match refusal(&error) {
+            Some(AMQPSoftError::NOTFOUND) => Ok(false),
+            Some(_) => Ok(true),
+            None => Err(error),
+        },
+    }
+}
+
+/// Declares the queue, and tells whether it was ours to declare.
+async fn declare_queue(connection: &Connection, queue: &str) -> Result<bool, lapin::Error> {
+    let durable = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    let channel = connection.create_channel().await?;
+    let declared = channel
+        .queue_declare(queue.into(), durable, queue_settings())
+        .await;
+    let ours = declared.is_ok();
+    tolerate(queue, declared.map(|_| ()))?;
+    close(channel).await?;
+    Ok(ours)
+}
+
+async fn bind(connection: &Connection, destination: &Destination) -> Result<(), lapin::Error> {
+    let channel = connection.create_channel().await?;
+    let bound = channel.queue_bind(
+        destination.queue.as_str().into(),
+        destination.exchange.as_str().into(),
+        ROUTING_KEY.into(),
+        QueueBindOptions::default(),
+        FieldTable::default(),
+    );
+    tolerate(&destination.queue, bound.await)?;
+    close(channel).await
+}
+
+/// Closes the channel, unless a refusal has.
+async fn close(channel: Channel) -> Result<(), lapin::Error> {
+    if channel.status().connected() {
+        channel.close(200, "declared".into()).await?;
+    }
+    Ok(())
+}
+
+/// The broker's refusal of one operation, which closes its channel; none for any other error.
+fn refusal(error: &lapin::Error) -> Option<AMQPSoftError> {
     let ErrorKind::ProtocolError(refusal) = error.kind() else {
-        return Err(error);
+        return None;
     };
     match refusal.kind() {
-        AMQPErrorKind::Soft(AMQPSoftError::PRECONDITIONFAILED) => {
-            tracing::warn!(name, reason = %refusal.get_message(), "exists with other settings than the promise asks for");
+        AMQPErrorKind::Soft(refusal) => Some(refusal.clone()),
+        AMQPErrorKind::Hard(_) => None,
+    }
+}
+
+/// Takes a refusal for what it is: somebody else's exchange or queue.
+fn tolerate(name: &str, outcome: Result<(), lapin::Error>) -> Result<(), lapin::Error> {
+    let Err(error) = outcome else { return Ok(()) };
+    match refusal(&error) {
+        Some(AMQPSoftError::PRECONDITIONFAILED) => {
+            tracing::warn!(name, %error, "exists with other settings than the promise asks for");
             Ok(())
         }
-        AMQPErrorKind::Soft(AMQPSoftError::ACCESSREFUSED) => {
+        Some(AMQPSoftError::ACCESSREFUSED) => {
             tracing::info!(name, "is not ours to declare");
             Ok(())
         }

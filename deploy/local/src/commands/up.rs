@@ -5,8 +5,6 @@ use std::sync::Arc;
 
 use anyhow::bail;
 use clima_local::{Part, Ports, Stack, StateDir};
-use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
 
 use super::detach;
 use crate::control::Server;
@@ -42,7 +40,7 @@ pub(crate) async fn run(args: Args, state_dir: &Path) -> anyhow::Result<()> {
         state.clear()?;
     }
     state.forget()?;
-    let mut ends = end_signals()?;
+    let mut ends = super::end_signals()?;
     let mut server = Server::open(state.path())?;
     let started = tokio::select! {
         started = start(&args, state) => Some(started?),
@@ -75,11 +73,7 @@ async fn start(args: &Args, state: StateDir) -> anyhow::Result<Arc<Stack>> {
     let mut builder = Stack::builder()
         .servers()
         .claimed(state)
-        .ports(match args.port_base {
-            None => Ports::Fixed,
-            Some(0) => Ports::Free,
-            Some(base) => Ports::Base(base),
-        });
+        .ports(Ports::of(args.port_base));
     if !args.servers_only {
         builder = builder.services();
     }
@@ -105,23 +99,4 @@ fn announce(stack: &Stack, state_dir: &Path) {
         "\neverything is ready; data and logs are in {}",
         state_dir.display()
     );
-}
-
-/// One message for each SIGINT or SIGTERM.
-fn end_signals() -> anyhow::Result<mpsc::UnboundedReceiver<()>> {
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    let (sender, receiver) = mpsc::unbounded_channel();
-    tokio::spawn(async move {
-        loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
-            if sender.send(()).is_err() {
-                return;
-            }
-        }
-    });
-    Ok(receiver)
 }
