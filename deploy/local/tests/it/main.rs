@@ -8,6 +8,7 @@
 
 mod command;
 mod data;
+mod promise;
 mod services;
 mod stacks;
 mod wait;

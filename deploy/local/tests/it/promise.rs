@@ -1,0 +1,221 @@
+//! The promise, end to end: an accepted tweet is counted exactly once on each path, whatever is killed.
+//!
+//! All tests here share one stack, because starting nine processes takes longer than a test. They take
+//! turns on it, compare by id, and leave every part running, so that their order does not matter.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use clima_local::load::{Load, Until};
+use clima_local::{Backlog, Counts, PATHS, Part, Stack, StackFile};
+use clima_proto::id::{IDEMPOTENCY_KEY, TWEET_ID, TweetId};
+use clima_proto::wethertweet::weather_tweet_service_client::WeatherTweetServiceClient;
+use clima_proto::wethertweet::{Municipalities, WeatherTweetRequest, Weathers};
+use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tonic::Request;
+
+/// The tests run on runtimes of their own, the stack on a thread of its own; it ends with this process.
+static STACK: OnceCell<Mutex<Stack>> = OnceCell::const_new();
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+async fn stack() -> MutexGuard<'static, Stack> {
+    let start = || async {
+        let stack = Stack::builder().fast_start(true).start().await;
+        Mutex::new(stack.expect("the stack starts"))
+    };
+    STACK.get_or_init(start).await.lock().await
+}
+
+async fn counts(stack: &Stack) -> Counts {
+    Counts::connect(&stack.address(Part::Valkey)).await.unwrap()
+}
+
+async fn drained(stack: &Stack) {
+    Backlog::drained(&StackFile::of(stack), PATIENCE)
+        .await
+        .unwrap();
+}
+
+/// Kills `part` in the middle of a load, starts it again, and compares what was accepted with what was counted.
+async fn survives_a_kill_of(part: Part) {
+    let stack = stack().await;
+    let before = counts(&stack).await.totals().await.unwrap();
+    let load = Load {
+        address: stack.address(Part::Rest),
+        clients: 16,
+        until: Until::Elapsed(Duration::from_secs(5)),
+        keys: true,
+    };
+    let load = tokio::spawn(async move { load.run().await });
+    let mut reader = counts(&stack).await;
+    let flowing = reader.reach(before.kafka.min(before.rabbitmq) + 200, PATIENCE);
+    flowing.await.unwrap();
+    stack.kill(part).await.unwrap();
+    stack.start_part(part).await.unwrap();
+    let load = load.await.unwrap();
+    drained(&stack).await;
+
+    let mut counts = counts(&stack).await;
+    let after = counts.totals().await.unwrap();
+    let accepted: Vec<TweetId> = load.accepted().collect();
+    let refused: Vec<TweetId> = load.not_counted().collect();
+    assert!(accepted.len() > 200, "{load}");
+    let most = load.accepted_count() + load.ambiguous_count();
+    for (path, counted) in PATHS
+        .into_iter()
+        .zip([after.kafka - before.kafka, after.rabbitmq - before.rabbitmq])
+    {
+        let lost = counts.missing(path, &accepted).await.unwrap();
+        assert!(lost.is_empty(), "{path} lost {lost:?}: {load}");
+        let uncounted = counts.missing(path, &refused).await.unwrap();
+        assert_eq!(uncounted.len(), refused.len(), "{path}: {load}");
+        assert!(
+            (load.accepted_count()..=most).contains(&counted),
+            "{path} counted {counted}: {load}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn killing_the_front_loses_nothing() {
+    survives_a_kill_of(Part::Rest).await;
+}
+
+#[tokio::test]
+async fn killing_the_gateway_loses_nothing() {
+    survives_a_kill_of(Part::Gateway).await;
+}
+
+#[tokio::test]
+async fn killing_the_kafka_writer_loses_nothing() {
+    survives_a_kill_of(Part::WriterKafka).await;
+}
+
+#[tokio::test]
+async fn killing_the_rabbitmq_writer_loses_nothing() {
+    survives_a_kill_of(Part::WriterRabbitmq).await;
+}
+
+#[tokio::test]
+async fn killing_the_kafka_consumer_loses_nothing() {
+    survives_a_kill_of(Part::ConsumerKafka).await;
+}
+
+#[tokio::test]
+async fn killing_the_rabbitmq_consumer_loses_nothing() {
+    survives_a_kill_of(Part::ConsumerRabbitmq).await;
+}
+
+#[tokio::test]
+async fn killing_kafka_loses_nothing() {
+    survives_a_kill_of(Part::Kafka).await;
+}
+
+#[tokio::test]
+async fn killing_rabbitmq_loses_nothing() {
+    survives_a_kill_of(Part::Rabbitmq).await;
+}
+
+#[tokio::test]
+async fn killing_valkey_loses_nothing() {
+    survives_a_kill_of(Part::Valkey).await;
+}
+
+const TWEET: WeatherTweetRequest = WeatherTweetRequest {
+    municipality: Municipalities::Chinautla as i32,
+    temperature: 21,
+    humidity: 70,
+    weather: Weathers::Foggy as i32,
+};
+
+/// Sends one tweet by gRPC and returns its id.
+async fn send(stack: &Stack, part: Part, key: Option<&str>) -> TweetId {
+    let url = format!("http://{}", stack.address(part));
+    let mut client = WeatherTweetServiceClient::connect(url).await.unwrap();
+    let mut request = Request::new(TWEET);
+    if let Some(key) = key {
+        let metadata = request.metadata_mut();
+        metadata.insert(IDEMPOTENCY_KEY, key.parse().unwrap());
+    }
+    let response = client.send_tweet(request).await.unwrap();
+    assert_eq!(response.get_ref().status, "accepted");
+    let id = response.metadata().get(TWEET_ID).unwrap();
+    id.to_str().unwrap().parse().unwrap()
+}
+
+/// The paths that have counted this id.
+async fn paths_of(stack: &Stack, id: TweetId) -> BTreeSet<&'static str> {
+    drained(stack).await;
+    let mut counts = counts(stack).await;
+    let mut found = BTreeSet::new();
+    for path in PATHS {
+        if counts.missing(path, &[id]).await.unwrap().is_empty() {
+            found.insert(path);
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn a_tweet_sent_to_the_gateway_by_grpc_is_counted_on_both_paths() {
+    let stack = stack().await;
+    let id = send(&stack, Part::Gateway, None).await;
+    assert_eq!(paths_of(&stack, id).await, BTreeSet::from(PATHS));
+}
+
+#[tokio::test]
+async fn a_tweet_sent_to_a_writer_is_counted_on_its_own_path() {
+    let stack = stack().await;
+    let id = send(&stack, Part::WriterKafka, None).await;
+    assert_eq!(paths_of(&stack, id).await, BTreeSet::from(["kafka"]));
+    let id = send(&stack, Part::WriterRabbitmq, None).await;
+    assert_eq!(paths_of(&stack, id).await, BTreeSet::from(["rabbitmq"]));
+}
+
+#[tokio::test]
+async fn one_key_and_content_is_one_tweet_wherever_it_is_sent() {
+    let stack = stack().await;
+    let before = counts(&stack).await.totals().await.unwrap();
+    let key = Some("the same key and content, by four doors");
+    let id = send(&stack, Part::Gateway, key).await;
+    for part in [
+        Part::Gateway,
+        Part::WriterKafka,
+        Part::WriterKafka,
+        Part::WriterRabbitmq,
+    ] {
+        assert_eq!(send(&stack, part, key).await, id);
+    }
+    drained(&stack).await;
+    let after = counts(&stack).await.totals().await.unwrap();
+    assert_eq!(after.kafka, before.kafka + 1);
+    assert_eq!(after.rabbitmq, before.rabbitmq + 1);
+}
+
+#[tokio::test]
+async fn what_is_accepted_by_rest_is_counted_once_per_path_in_every_aggregate() {
+    let stack = stack().await;
+    let mut counts = counts(&stack).await;
+    let before = counts.totals().await.unwrap();
+    let load = Load {
+        address: stack.address(Part::Rest),
+        clients: 10,
+        until: Until::Requests(1_000),
+        keys: false,
+    };
+    let load = load.run().await;
+    assert_eq!(
+        (load.accepted_count(), load.failed_count()),
+        (1_000, 0),
+        "{load}"
+    );
+    drained(&stack).await;
+    let after = counts.totals().await.unwrap();
+    assert_eq!(after.kafka, before.kafka + 1_000);
+    assert_eq!(after.rabbitmq, before.rabbitmq + 1_000);
+    for (path, total) in PATHS.into_iter().zip([after.kafka, after.rabbitmq]) {
+        let table = counts.table(path).await.unwrap();
+        assert_eq!(table.values().sum::<u64>(), total, "{path}: {table:?}");
+    }
+}
