@@ -3,8 +3,8 @@
 import uuid
 from pathlib import Path
 
+from gevent.event import Event
 from locust import FastHttpUser, events, task
-from locust.exception import StopUser
 
 from clima_locust import answers, lifecycle
 
@@ -50,7 +50,9 @@ class TweetUser(FastHttpUser):
         test = self.environment.clima
         requests = test.requests
         if not requests.take():
-            raise StopUser
+            # Waits to be stopped. A user that ends by itself just before is one that Locust may stumble
+            # over when it stops the others.
+            Event().wait()
         # Stays if the user is stopped, or fails in an unforeseen way, while the request is under way.
         failure, milliseconds = "interrupted", None
         try:

@@ -170,7 +170,8 @@ mod tests {
 
     #[test]
     fn each_broken_part_is_poison() {
-        let broken: [(&str, fn(&mut TweetEvent)); 6] = [
+        type Break = fn(&mut TweetEvent);
+        let broken: [(&str, Break); 6] = [
             ("invalid id", |e| e.source.truncate(3)),
             ("invalid id", |e| e.sequence = 1 << 48),
             ("no tweet", |e| e.tweet = None),

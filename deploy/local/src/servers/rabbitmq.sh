@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Runs as process 1 of a private PID and mount namespace: what it mounts is seen by nobody else and
 # goes with it, and when it ends the kernel kills everything that RabbitMQ started, epmd included.
 #   $1 root folder of the Debian that has RabbitMQ   $2 this stack's data folder

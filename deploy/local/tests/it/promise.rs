@@ -22,7 +22,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 async fn stack() -> MutexGuard<'static, Stack> {
     let start = || async {
         let stack = Stack::builder().fast_start(true).start().await;
-        Mutex::new(stack.expect("the stack starts"))
+        Mutex::new(stack.unwrap())
     };
     STACK.get_or_init(start).await.lock().await
 }
