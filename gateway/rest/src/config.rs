@@ -53,8 +53,9 @@ pub struct Limits {
     #[arg(long, env = "CLIMA_MAX_HEADERS", value_name = "BYTES", default_value_t = 16_384, value_parser = clap::value_parser!(u32).range(8_192..=1_048_576))]
     pub max_headers: u32,
 
-    /// Longest time for the headers of a request, and for an idle connection; then it is closed.
-    #[arg(long, env = "CLIMA_HEADER_TIMEOUT", value_name = "TIME", default_value = "30s", value_parser = humantime::parse_duration)]
+    /// Longest time for the headers of a request, and for an idle connection; then it is closed. Longer than a
+    /// proxy keeps an idle connection (NGINX: 60 s), or the proxy would send requests into closed ones.
+    #[arg(long, env = "CLIMA_HEADER_TIMEOUT", value_name = "TIME", default_value = "75s", value_parser = humantime::parse_duration)]
     pub header_timeout: Duration,
 
     /// Longest time for the body of a request; then it is refused with 408.

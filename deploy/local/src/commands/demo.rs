@@ -88,10 +88,20 @@ async fn show(args: &Args, locust: &Path, stack: &Stack) -> anyhow::Result<()> {
         "\nLocust: {:.0} tweets/s, p50 {:.0} ms, p99 {:.0} ms",
         summary.rps, summary.p50_ms, summary.p99_ms
     );
-    println!(
+    println!("{}", result(&summary, totals));
+    judge(&summary, totals)
+}
+
+/// The last line of the output.
+fn result(summary: &Summary, totals: Totals) -> String {
+    format!(
         "accepted={} failed={} kafka={} rabbitmq={}",
         summary.accepted, summary.failed, totals.kafka, totals.rabbitmq
-    );
+    )
+}
+
+/// The demo has failed when a tweet was not accepted, or the counts are not those of the accepted tweets.
+fn judge(summary: &Summary, totals: Totals) -> anyhow::Result<()> {
     ensure!(summary.failed == 0, "not every tweet was accepted");
     ensure!(
         totals.kafka == summary.accepted && totals.rabbitmq == summary.accepted,
@@ -148,4 +158,29 @@ async fn print_counts(counts: &mut Counts) -> anyhow::Result<()> {
         println!("{name:<22}{:>10}{count:>10}", 0);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_demo_fails_when_the_numbers_differ() {
+        let summary = |accepted, failed| Summary {
+            accepted,
+            failed,
+            rps: 0.0,
+            p50_ms: 0.0,
+            p99_ms: 0.0,
+        };
+        let totals = |kafka, rabbitmq| Totals { kafka, rabbitmq };
+        assert!(judge(&summary(10, 0), totals(10, 10)).is_ok());
+        assert!(judge(&summary(9, 1), totals(9, 9)).is_err());
+        assert!(judge(&summary(10, 0), totals(9, 10)).is_err());
+        assert!(judge(&summary(10, 0), totals(10, 11)).is_err());
+        assert_eq!(
+            result(&summary(10, 0), totals(10, 9)),
+            "accepted=10 failed=0 kafka=10 rabbitmq=9"
+        );
+    }
 }

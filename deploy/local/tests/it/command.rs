@@ -147,3 +147,23 @@ async fn a_detached_start_that_fails_says_why_and_leaves_nothing() {
     assert!(text.contains("clima-rest is not there"), "{text}");
     assert!(!state.path().join(StackFile::NAME).exists());
 }
+
+#[tokio::test]
+async fn the_demo_starts_empty_and_counts_what_locust_posts_once_on_each_path() {
+    let state = tempfile::tempdir().unwrap();
+    for _ in 0..2 {
+        let args = ["demo", "--requests", "300", "--port-base", "0"];
+        let demo = run(state.path(), &args).await;
+        let (out, err) = (
+            String::from_utf8(demo.stdout).unwrap(),
+            String::from_utf8(demo.stderr).unwrap(),
+        );
+        assert!(demo.status.success(), "{out}{err}");
+        assert_eq!(
+            out.lines().last(),
+            Some("accepted=300 failed=0 kafka=300 rabbitmq=300"),
+            "{out}{err}"
+        );
+        assert!(!state.path().join(StackFile::NAME).exists());
+    }
+}
