@@ -4,7 +4,7 @@ use clima_consumer_core::store::Broker;
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::events::any_event;
+use super::events::{any_event, event};
 use super::model::Model;
 use super::server::Server;
 
@@ -53,4 +53,26 @@ async fn a_batch_of_any_size_and_spread_is_counted_whole() {
         }
         assert_eq!(server.contents().await, model.contents());
     }
+}
+
+#[tokio::test]
+async fn a_mean_just_below_zero_is_zero() {
+    let server = Server::take().await;
+    let batch: Vec<_> = (0..300)
+        .map(|number| {
+            let mut event = event(number * 4);
+            event.tweet.temperature = if number == 0 { -1 } else { 0 };
+            event
+        })
+        .collect();
+    server.store(Broker::Kafka).apply(&batch).await.unwrap();
+    for command in [
+        "HGET clima:{kafka}:temperature_avg mixco",
+        "HGET clima:{kafka}:municipality:mixco temperature_avg",
+    ] {
+        assert_eq!(server.run::<String>(command).await, "0.00");
+    }
+    let mut model = Model::new(Broker::Kafka);
+    model.apply(&batch);
+    assert_eq!(server.contents().await, model.contents());
 }

@@ -11,16 +11,19 @@ use super::events::events;
 use super::model::Model;
 use super::server::Server;
 
-/// As a consumer does: again and again, until it is counted.
+/// As a consumer does: again and again, until it is counted. Not for ever, as a consumer would.
 async fn persist(store: &CountStore, batch: &[CheckedEvent]) -> Applied {
-    loop {
-        match store.apply(batch).await {
-            Ok(applied) => return applied,
-            Err(StoreError::Unreachable(_) | StoreError::Timeout(_)) => {}
-            Err(StoreError::Refused { code, .. }) if code == "LOADING" => {}
-            Err(error) => panic!("{error:?}"),
+    let counted = async {
+        loop {
+            match store.apply(batch).await {
+                Ok(applied) => return applied,
+                Err(StoreError::Unreachable(_) | StoreError::Timeout(_)) => {}
+                Err(StoreError::Refused { code, .. }) if code == "LOADING" => {}
+                Err(error) => panic!("{error:?}"),
+            }
         }
-    }
+    };
+    timeout(Duration::from_secs(60), counted).await.unwrap()
 }
 
 #[tokio::test]
