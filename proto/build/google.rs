@@ -35,8 +35,8 @@ fn rpc(name: &str) -> Result<FileDescriptorProto, Error> {
     let short = name
         .strip_prefix("google/rpc/")
         .ok_or_else(|| Error::file_not_found(name))?;
-    let carried = FileDescriptorSet::decode(tonic_types::pb::FILE_DESCRIPTOR_SET)
-        .map_err(|error| Error::new(error))?;
+    let carried =
+        FileDescriptorSet::decode(tonic_types::pb::FILE_DESCRIPTOR_SET).map_err(Error::new)?;
     let mut file = carried
         .file
         .into_iter()

@@ -1,6 +1,6 @@
 //! The record that travels between our processes and rests in the brokers.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prost::Message as _;
 use prost_types::Timestamp;
@@ -113,6 +113,12 @@ impl CheckedEvent {
 }
 
 impl ReceivedAt {
+    /// Time from then to `now`; zero where `now` is earlier, since clocks of two machines differ.
+    pub fn age(self, now: SystemTime) -> Duration {
+        let then = UNIX_EPOCH + Duration::new(self.seconds, self.nanos);
+        now.duration_since(then).unwrap_or_default()
+    }
+
     fn from_timestamp(timestamp: &Timestamp) -> Option<Self> {
         let seconds = u64::try_from(timestamp.seconds).ok()?;
         let nanos = u32::try_from(timestamp.nanos).ok()?;
@@ -148,11 +154,7 @@ mod tests {
             humidity: 80,
             weather: 2,
         };
-        new(
-            id,
-            tweet,
-            UNIX_EPOCH + std::time::Duration::new(1_700_000_000, 5),
-        )
+        new(id, tweet, UNIX_EPOCH + Duration::new(1_700_000_000, 5))
     }
 
     #[test]

@@ -10,7 +10,10 @@ use std::time::Duration;
 
 use prost::Message as _;
 use tonic::{Code, ConnectError, Status};
-use tonic_types::{ErrorDetails, StatusExt as _, pb};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+/// `google.rpc.Status`: a status as a message.
+pub use tonic_types::pb::Status as StatusMessage;
 
 /// Domain of our `ErrorInfo`.
 const DOMAIN: &str = "clima.v1";
@@ -57,6 +60,11 @@ impl Fate {
         Status::with_error_details(code, message, details)
     }
 
+    /// The same status with this fate in place of the one that it carries.
+    pub fn restate(self, status: &Status) -> Status {
+        self.status_with(status.code(), status.message(), status.get_error_details())
+    }
+
     /// The fate that an error of a call tells. One that does not tell may have done anything, unless
     /// the connection was never made.
     pub fn of(status: &Status) -> Self {
@@ -83,13 +91,13 @@ fn never_connected(status: &Status) -> bool {
 }
 
 /// The status as a message, for one item of a batch.
-pub fn to_message(outcome: &Result<(), Status>) -> pb::Status {
+pub fn to_message(outcome: &Result<(), Status>) -> StatusMessage {
     let Err(status) = outcome else {
-        return pb::Status::default();
+        return StatusMessage::default();
     };
-    match pb::Status::decode(status.details()) {
+    match StatusMessage::decode(status.details()) {
         Ok(message) if message.code == i32::from(status.code()) => message,
-        _ => pb::Status {
+        _ => StatusMessage {
             code: status.code().into(),
             message: status.message().to_owned(),
             details: Vec::new(),
@@ -102,7 +110,7 @@ pub fn to_message(outcome: &Result<(), Status>) -> pb::Status {
 /// # Errors
 ///
 /// The item's status, when it is not OK.
-pub fn from_message(message: &pb::Status) -> Result<(), Status> {
+pub fn from_message(message: &StatusMessage) -> Result<(), Status> {
     match Code::from(message.code) {
         Code::Ok => Ok(()),
         code => Err(Status::with_details(

@@ -1,8 +1,19 @@
 //! What both consumers share.
 //!
-//! - [`store`]: counts a batch of tweets in Valkey, each id once.
+//! A consumer takes records from its broker, counts them in Valkey, and only then acknowledges them.
 //!
-//! It knows nothing of Kafka or RabbitMQ: a consumer brings checked events and acknowledges them to its
-//! broker after they were counted.
+//! - [`Source`]: what a broker must do; `clima-consumer-kafka` and `clima-consumer-rabbitmq` are two answers;
+//! - [`Consumer`]: the loop over it, with poison set aside and every failure retried;
+//! - [`store`]: counts a batch in Valkey, each id once.
+//!
+//! It knows no broker, and links no broker's client.
 
+mod config;
+mod consumer;
+mod metrics;
+mod source;
 pub mod store;
+
+pub use config::ConsumerConfig;
+pub use consumer::Consumer;
+pub use source::{Record, Source, SourceError};

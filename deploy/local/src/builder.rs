@@ -22,6 +22,7 @@ pub struct StackBuilder {
     parts: BTreeSet<Part>,
     ports: Ports,
     state_dir: Option<PathBuf>,
+    claimed: Option<StateDir>,
     bin_dir: Option<PathBuf>,
     env: BTreeMap<Part, Vec<(String, String)>>,
     fast_start: bool,
@@ -50,6 +51,12 @@ impl StackBuilder {
     /// Keeps data, settings and logs in this folder; what is there already is used.
     pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
         self.state_dir = Some(path.into());
+        self
+    }
+
+    /// Keeps data, settings and logs in a folder that the caller has taken hold of.
+    pub fn claimed(mut self, state: StateDir) -> Self {
+        self.claimed = Some(state);
         self
     }
 
@@ -98,11 +105,12 @@ impl StackBuilder {
             self.parts.extend(Part::ALL);
         }
         let cache = Cache::locate()?;
-        let installed = install::ensure(&cache, &self.parts, &self.notices).await?;
-        let state = match &self.state_dir {
-            Some(path) => StateDir::given(path)?,
-            None => StateDir::temporary(&cache.runs())?,
+        let state = match (self.claimed.take(), &self.state_dir) {
+            (Some(state), _) => state,
+            (None, Some(path)) => StateDir::claim(path)?,
+            (None, None) => StateDir::temporary(&cache.runs())?,
         };
+        let installed = install::ensure(&cache, &self.parts, &self.notices).await?;
         let ports = PortTable::choose(self.ports, &self.parts, &cache.port_locks())?;
         let launches = self.launches(&installed, state.path(), &ports)?;
         let processes = Processes::new(self.notices.clone())?;

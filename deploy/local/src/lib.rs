@@ -8,9 +8,12 @@
 //!
 //! It is not for production: one broker each, no passwords, everything on one disk.
 
+mod backlog;
 mod builder;
+mod counts;
 mod install;
 mod launch;
+pub mod load;
 mod log_file;
 mod notices;
 mod part;
@@ -21,10 +24,15 @@ mod processes;
 mod servers;
 mod services;
 mod stack;
+mod stack_file;
 mod state_dir;
 pub mod versions;
 
+pub use backlog::Backlog;
 pub use builder::StackBuilder;
+pub use counts::{Counts, PATHS, Totals};
 pub use part::Part;
 pub use ports::Ports;
 pub use stack::Stack;
+pub use stack_file::StackFile;
+pub use state_dir::StateDir;

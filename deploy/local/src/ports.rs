@@ -26,6 +26,18 @@ pub enum Ports {
     Base(u16),
 }
 
+impl Ports {
+    /// What `--port-base` means: none is [`Fixed`](Self::Fixed), 0 is [`Free`](Self::Free).
+    #[must_use]
+    pub fn of(base: Option<u16>) -> Self {
+        match base {
+            None => Self::Fixed,
+            Some(0) => Self::Free,
+            Some(base) => Self::Base(base),
+        }
+    }
+}
+
 /// What a part uses a port for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Role {
@@ -113,8 +125,9 @@ impl PortTable {
         let mut table = BTreeMap::new();
         for ((part, role, _), port) in SLOTS.into_iter().zip(ports) {
             if parts.contains(&part) && !is_free(port) {
+                let role = format!("{role:?}").to_lowercase();
                 bail!(
-                    "port {port} for {part} ({role:?}) is in use; end what uses it, \
+                    "port {port} for {part} ({role}) is in use; end what uses it, \
                      or choose free ports with --port-base 0"
                 );
             }

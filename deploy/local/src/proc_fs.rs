@@ -2,6 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::time::Duration;
+
+use nix::unistd::{SysconfVar, sysconf};
 
 /// A process as `/proc/<pid>/stat` shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,6 +13,8 @@ struct Stat {
     name: String,
     /// `R`, `S`, `T` (stopped), `Z` (zombie), …: proc_pid_stat(5).
     state: char,
+    /// Time on a CPU, in user mode and in the kernel, in clock ticks.
+    ticks: u64,
 }
 
 impl Stat {
@@ -20,10 +25,14 @@ impl Stat {
         let mut fields = tail.split_ascii_whitespace();
         let state = fields.next()?.chars().next()?;
         let parent = fields.next()?.parse().ok()?;
+        // `utime` and `stime` are fields 14 and 15; the last one read is field 4.
+        let user: u64 = fields.nth(9)?.parse().ok()?;
+        let system: u64 = fields.next()?.parse().ok()?;
         Some(Self {
             parent,
             name,
             state,
+            ticks: user + system,
         })
     }
 
@@ -80,19 +89,29 @@ pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
     Some(kib * 1024)
 }
 
+/// Time that the process has spent on a CPU.
+pub(crate) fn cpu_time(pid: u32) -> Option<Duration> {
+    let ticks_per_second = sysconf(SysconfVar::CLK_TCK).ok()??;
+    let ticks = Stat::read(pid)?.ticks;
+    Some(Duration::from_secs_f64(
+        ticks as f64 / ticks_per_second as f64,
+    ))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_name_with_parentheses_does_not_confuse_the_parser() {
-        let stat = Stat::parse("42 (a) (b) S 7 42 42 0 -1").unwrap();
+        let stat = Stat::parse("42 (a) (b) S 7 42 42 0 -1 0 1 2 3 4 50 60 0 0").unwrap();
         assert_eq!(
             stat,
             Stat {
                 parent: 7,
                 name: "a) (b".to_owned(),
-                state: 'S'
+                state: 'S',
+                ticks: 110
             }
         );
     }

@@ -210,13 +210,17 @@ async fn attend(
     notices: Notices,
 ) {
     let pid = child.id();
-    let mut asked_to_end = false;
+    let mut asked: Option<&str> = None;
     let status = loop {
         tokio::select! {
             // Deliver before noticing the end, so that an end which was asked for is known as such.
             biased;
             Some(signal) = signals.recv() => {
-                asked_to_end |= matches!(signal, Signal::SIGKILL | Signal::SIGTERM);
+                match signal {
+                    Signal::SIGKILL => asked = Some("was killed"),
+                    Signal::SIGTERM => asked = Some("was stopped"),
+                    _ => {}
+                }
                 if let Some(pid) = pid {
                     deliver(pid, launch.leader, signal);
                 }
@@ -224,9 +228,14 @@ async fn attend(
             status = child.wait() => break status,
         }
     };
-    let how = status.map_or_else(|error| error.to_string(), describe);
+    // Exit statuses of what was asked for say little: a wrapper's own, or 128 + the signal.
+    let how = match (asked, status) {
+        (Some(asked), _) => asked.to_owned(),
+        (None, Ok(status)) => describe(status),
+        (None, Err(error)) => format!("cannot be watched: {error}"),
+    };
     states.send_modify(|all| drop(all.insert(part, State::Ended { how: how.clone() })));
-    if !asked_to_end {
+    if asked.is_none() {
         let tail = log_file::tail(&launch.log, 15);
         notices.say(format!(
             "{part} {how} by itself; the end of {}:\n{tail}",

@@ -142,10 +142,26 @@ impl Stack {
         }
     }
 
+    /// How the last process of a part ended, for example "was killed" or "ended with exit status 1";
+    /// none while it runs.
+    #[must_use]
+    pub fn how_it_ended(&self, part: Part) -> Option<String> {
+        match self.processes.state(part)? {
+            State::Running { .. } => None,
+            State::Ended { how } => Some(how),
+        }
+    }
+
     /// Resident memory of a part in bytes.
     #[must_use]
     pub fn resident_bytes(&self, part: Part) -> Option<u64> {
         proc_fs::resident_bytes(self.pid(part)?)
+    }
+
+    /// Time that the process of a part has spent on a CPU since it was started.
+    #[must_use]
+    pub fn cpu_time(&self, part: Part) -> Option<Duration> {
+        proc_fs::cpu_time(self.pid(part)?)
     }
 
     /// Completes when any part starts or ends after this call.
@@ -160,8 +176,9 @@ impl Stack {
     /// Killing what does not run is no error.
     ///
     /// # Errors
-    /// When it is still there after ten seconds.
+    /// When it is still there after ten seconds, or the stack has no such part.
     pub async fn kill(&self, part: Part) -> anyhow::Result<()> {
+        self.launch(part)?;
         if self.processes.signal(part, Signal::SIGKILL).await? {
             ensure!(
                 self.processes.ended(part, KILL_LIMIT).await,

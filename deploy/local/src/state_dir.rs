@@ -1,26 +1,64 @@
 //! The folder of one stack: its data, settings and logs.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
-/// A folder given by the caller, or one that lives as long as the stack.
+use crate::StackFile;
+
+/// What a part leaves in the folder, and what the stack as a whole does.
+const CONTENT: [&str; 5] = ["kafka", "rabbitmq", "valkey", "logs", StackFile::NAME];
+
+/// A folder held for one stack: one given by the caller, or one that lives as long as the stack.
 #[derive(Debug)]
-pub(crate) struct StateDir {
+pub struct StateDir {
     path: PathBuf,
-    /// Locked while this process lives, for a folder of ours.
-    own: Option<File>,
+    temporary: bool,
+    /// Locked while this process holds the folder.
+    _lock: File,
 }
 
 impl StateDir {
-    /// A folder of the caller: its content is kept.
-    pub(crate) fn given(path: &Path) -> anyhow::Result<Self> {
+    /// Takes hold of a folder of the caller, made when it is not there. What it contains is kept.
+    ///
+    /// # Errors
+    /// When another stack has it, or it cannot be made.
+    pub fn claim(path: &Path) -> anyhow::Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("cannot create {}", path.display()))?;
-        Ok(Self {
-            path: fs::canonicalize(path)?,
-            own: None,
-        })
+        let path = fs::canonicalize(path)?;
+        let lock = File::create(path.join("stack.lock"))?;
+        match lock.try_lock() {
+            Ok(()) => Ok(Self {
+                path,
+                temporary: false,
+                _lock: lock,
+            }),
+            Err(TryLockError::WouldBlock) => bail!(
+                "a stack is already up in {}; see clima-local status, or end it with clima-local down",
+                path.display()
+            ),
+            Err(TryLockError::Error(error)) => Err(error).context("cannot lock the state folder"),
+        }
+    }
+
+    /// Removes what earlier stacks left: their data, settings and logs, and nothing else.
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn clear(&self) -> anyhow::Result<()> {
+        CONTENT
+            .into_iter()
+            .try_for_each(|name| remove(&self.path.join(name)))
+    }
+
+    /// Removes the description that a killed owner left, which would mislead whoever reads it.
+    ///
+    /// # Errors
+    /// When it cannot be removed.
+    pub fn forget(&self) -> anyhow::Result<()> {
+        remove(&self.path.join(StackFile::NAME))
     }
 
     /// A new folder in `runs`, removed with the stack. Those of dead processes are removed first.
@@ -34,26 +72,43 @@ impl StateDir {
             .prefix("run-")
             .tempdir_in(runs)?
             .keep();
-        let own = File::create(path.with_extension("lock"))?;
-        own.lock()?;
+        let lock = File::create(path.with_extension("lock"))?;
+        lock.lock()?;
         Ok(Self {
             path,
-            own: Some(own),
+            temporary: true,
+            _lock: lock,
         })
     }
 
-    pub(crate) fn path(&self) -> &Path {
+    /// The folder, as an absolute path.
+    #[must_use]
+    pub fn path(&self) -> &Path {
         &self.path
     }
 }
 
 impl Drop for StateDir {
     fn drop(&mut self) {
-        if self.own.is_some() {
+        if self.temporary {
             // What cannot be removed now is swept by a later stack.
             drop(fs::remove_dir_all(&self.path));
             drop(fs::remove_file(self.path.with_extension("lock")));
         }
+    }
+}
+
+fn remove(path: &Path) -> anyhow::Result<()> {
+    let removed = if path.is_dir() {
+        fs::remove_dir_all(path)
+    } else {
+        fs::remove_file(path)
+    };
+    match removed {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            Err(error).with_context(|| format!("cannot remove {}", path.display()))
+        }
+        _ => Ok(()),
     }
 }
 
@@ -75,6 +130,20 @@ fn sweep(runs: &Path) -> anyhow::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_stack_at_a_time_and_only_its_own_files_are_cleared() {
+        let folder = tempfile::tempdir().unwrap();
+        let held = StateDir::claim(folder.path()).unwrap();
+        let error = StateDir::claim(folder.path()).unwrap_err();
+        assert!(error.to_string().contains("already up"), "{error}");
+        fs::create_dir(held.path().join("valkey")).unwrap();
+        fs::write(held.path().join("mine"), "").unwrap();
+        held.clear().unwrap();
+        assert!(!held.path().join("valkey").exists() && held.path().join("mine").exists());
+        drop(held);
+        StateDir::claim(folder.path()).unwrap();
+    }
 
     #[test]
     fn folders_of_living_stacks_stay_and_those_of_dead_ones_go() {

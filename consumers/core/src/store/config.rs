@@ -79,6 +79,11 @@ impl StoreConfig {
         }
     }
 
+    /// The first setting that is out of its range, if any.
+    pub fn problem(&self) -> Option<StoreConfigError> {
+        self.check().err()
+    }
+
     pub(super) fn check(&self) -> Result<(), StoreConfigError> {
         for (name, ttl) in [("data_ttl", self.data_ttl), ("seen_ttl", self.seen_ttl)] {
             if !(MIN_TTL..=MAX_TTL).contains(&ttl) || ttl.subsec_nanos() != 0 {

@@ -1,0 +1,37 @@
+# The few verbs of the project. What they do is in the scripts and binaries that they call.
+
+.PHONY: help demo up down test test-rust test-locust lint bench
+.DEFAULT_GOAL := help
+
+RELEASE := cargo build --release --locked --bins --workspace
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.* ## /\1\t/' | expand -t 12
+
+demo: ## start the whole system on this machine, load it with Locust, show that every tweet was counted once
+	$(RELEASE)
+	target/release/clima-local demo
+
+up: ## start the whole system on this machine and leave it running
+	$(RELEASE)
+	target/release/clima-local up
+
+down: ## stop what `make up` started
+	$(RELEASE)
+	target/release/clima-local down
+
+bench: ## measure throughput, latency and CPU per tweet
+	$(RELEASE)
+	target/release/clima-local bench
+
+test: test-rust test-locust ## all tests; those of the whole system start real brokers
+
+test-rust:
+	cargo build --workspace --bins --locked
+	cargo test --workspace --locked
+
+test-locust:
+	deploy/local/tools/locust-test.sh
+
+lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python
+	deploy/local/tools/lint.sh

@@ -1,0 +1,69 @@
+//! Settings that every consumer has.
+
+use std::time::Duration;
+
+use clap::Args;
+use clima_service::process::ProcessConfig;
+
+use crate::store::{Broker, StoreConfig, WaitAof};
+
+/// Where the counts are, and how they are kept.
+#[derive(Debug, Clone, Args)]
+pub struct ConsumerConfig {
+    /// Valkey: redis://user:password@host:port/database.
+    #[arg(
+        long,
+        env = "CLIMA_VALKEY_URL",
+        value_name = "URL",
+        hide_env_values = true
+    )]
+    pub valkey_url: String,
+
+    /// How long counts live after the last tweet of their path, at least 24h.
+    #[arg(long, env = "CLIMA_DATA_TTL", value_name = "TIME", default_value = "7d", value_parser = humantime::parse_duration)]
+    pub data_ttl: Duration,
+
+    /// Replicas of Valkey that must have a batch on disk before it is acknowledged (WAITAOF); 0 asks the primary only.
+    #[arg(
+        long,
+        env = "CLIMA_VALKEY_REPLICAS",
+        value_name = "COUNT",
+        default_value_t = 0
+    )]
+    pub valkey_replicas: u32,
+
+    /// Most tweets in one call to Valkey.
+    #[arg(long, env = "CLIMA_MAX_BATCH", value_name = "TWEETS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=2_000))]
+    pub max_batch: u32,
+
+    /// Settings of every process.
+    #[command(flatten)]
+    pub process: ProcessConfig,
+}
+
+/// Longest wait for the replicas' disks.
+const WAITAOF_TIMEOUT: Duration = Duration::from_secs(3);
+
+impl ConsumerConfig {
+    /// The store of one path.
+    pub fn store(&self, path: Broker) -> StoreConfig {
+        StoreConfig {
+            data_ttl: self.data_ttl,
+            waitaof: (self.valkey_replicas > 0).then_some(WaitAof {
+                local: 1,
+                replicas: self.valkey_replicas,
+                timeout: WAITAOF_TIMEOUT,
+            }),
+            ..StoreConfig::new(&self.valkey_url, path)
+        }
+    }
+
+    /// One line for each setting that the store refuses.
+    pub fn problems(&self, path: Broker) -> Vec<String> {
+        self.store(path)
+            .problem()
+            .map(|problem| problem.to_string())
+            .into_iter()
+            .collect()
+    }
+}

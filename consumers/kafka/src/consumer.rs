@@ -1,0 +1,118 @@
+//! Kafka as a source of records.
+
+use std::collections::BTreeMap;
+
+use clima_consumer_core::store::Broker;
+use clima_consumer_core::{Record, Source, SourceError};
+use clima_writer_kafka::Producer;
+use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::{Offset, TopicPartitionList};
+
+use crate::Config;
+use crate::error::Error;
+use crate::poll::{Poller, Position};
+
+/// Records of the topic, as a member of the group.
+pub(crate) struct KafkaSource {
+    poller: Poller,
+    topic: String,
+    dead_letters: Producer,
+}
+
+impl KafkaSource {
+    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+        Ok(Self {
+            poller: Poller::start(config)?,
+            topic: config.kafka.topic.clone(),
+            dead_letters: Producer::new(&config.kafka, &config.kafka.dead_topic)?,
+        })
+    }
+}
+
+impl Source for KafkaSource {
+    const BROKER: Broker = Broker::Kafka;
+    type Position = Position;
+
+    async fn next_batch(&mut self, max: usize) -> Result<Vec<Record<Position>>, SourceError> {
+        let mut polled = Vec::with_capacity(max);
+        loop {
+            if self.poller.records.recv_many(&mut polled, max).await == 0 {
+                return Err(Error::Ended.into());
+            }
+            let assignment = self.poller.assignment();
+            let mut batch = Vec::with_capacity(polled.len());
+            let mut failure = None;
+            for record in polled.drain(..) {
+                match record {
+                    Ok(record) if record.position.assignment == assignment => batch.push(record),
+                    Ok(_) => {}
+                    Err(error) => failure = Some(error),
+                }
+            }
+            match failure {
+                // An error stands in no order to the records beside it: it is about the client.
+                Some(error) if batch.is_empty() => return Err(Error::Poll(error).into()),
+                Some(error) => tracing::warn!(%error, "cannot poll"),
+                None => {}
+            }
+            if !batch.is_empty() {
+                return Ok(batch);
+            }
+        }
+    }
+
+    async fn set_aside(
+        &mut self,
+        record: &Record<Position>,
+        reason: &str,
+    ) -> Result<(), SourceError> {
+        let origin = format!(
+            "{}/{}/{}",
+            self.topic, record.position.partition, record.position.offset
+        );
+        let headers = OwnedHeaders::new()
+            .insert(Header {
+                key: "reason",
+                value: Some(reason),
+            })
+            .insert(Header {
+                key: "origin",
+                value: Some(&origin),
+            });
+        self.dead_letters
+            .send(&record.payload, Some(headers))
+            .await
+            .map_err(|error| SourceError(error.to_string()))
+    }
+
+    async fn acknowledge(&mut self, batch: &[Record<Position>]) -> Result<(), SourceError> {
+        let assignment = self.poller.assignment();
+        if batch
+            .iter()
+            .any(|record| record.position.assignment != assignment)
+        {
+            return Err(Error::Reassigned.into());
+        }
+        // Of each partition the batch holds a run without gaps, so its last record covers the run.
+        let mut next = BTreeMap::new();
+        for Record { position, .. } in batch {
+            next.insert(position.partition, position.offset + 1);
+        }
+        let mut offsets = TopicPartitionList::with_capacity(next.len());
+        for (partition, offset) in next {
+            offsets
+                .add_partition_offset(&self.topic, partition, Offset::Offset(offset))
+                .map_err(Error::Commit)?;
+        }
+        self.poller
+            .client
+            .commit(&offsets, CommitMode::Async)
+            .map_err(Error::Commit)?;
+        Ok(())
+    }
+
+    async fn close(self) {
+        self.poller.stop().await;
+    }
+}

@@ -1,0 +1,41 @@
+//! Counts the tweets of Kafka in Valkey, each id once.
+//!
+//! Offsets are committed after the records they cover were counted, so a crash at any moment means records
+//! that are read again and recognised, never records that are skipped.
+
+mod config;
+mod consumer;
+mod error;
+mod poll;
+
+use std::convert::Infallible;
+
+use clima_consumer_core::Consumer;
+use clima_service::process::{Process, RunError};
+use clima_writer_kafka::topology;
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+use consumer::KafkaSource;
+
+/// Runs the consumer until `shutdown`.
+///
+/// # Errors
+///
+/// A port cannot be opened, the client refuses its settings, or a task ended.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
+    let mut process = Process::bind(&config.consumer.process, shutdown).await?;
+    let ready = process.readiness.part("kafka");
+    let source = KafkaSource::new(&config).map_err(RunError::setup)?;
+    let (kafka, done) = (config.kafka.clone(), process.shutdown.clone());
+    process.tasks.spawn("topology", async move {
+        let declared = done.run_until_cancelled(topology::declare_until_done(&kafka));
+        ready.set(declared.await.is_some());
+        done.run_until_cancelled(topology::warn_of_differences(&kafka))
+            .await;
+        done.cancelled().await;
+        Ok::<_, Infallible>(())
+    });
+    Consumer::spawn(source, &config.consumer, &mut process)?;
+    process.run().await
+}

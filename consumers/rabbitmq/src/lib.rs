@@ -1,0 +1,35 @@
+//! Counts the tweets of RabbitMQ in Valkey, each id once.
+//!
+//! Deliveries are acknowledged after they were counted. A connection that is lost takes its deliveries with
+//! it: they come again on the next one, and those that were counted are recognised.
+
+mod config;
+mod consumer;
+mod error;
+
+use clima_consumer_core::Consumer;
+use clima_service::process::{Process, RunError};
+use clima_writer_rabbitmq::Producer;
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+use consumer::RabbitmqSource;
+
+/// Runs the consumer until `shutdown`.
+///
+/// # Errors
+///
+/// A port cannot be opened, or a task ended.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
+    let mut process = Process::bind(&config.consumer.process, shutdown).await?;
+    // The dead-letter connection declares everything, and tells when the broker was reached.
+    let (dead_letters, connection) = Producer::new(
+        config.rabbitmq.clone(),
+        config.rabbitmq.names().dead,
+        process.readiness.part("rabbitmq"),
+    );
+    process.tasks.spawn("dead letters", connection.run());
+    let source = RabbitmqSource::new(config.rabbitmq.clone(), dead_letters);
+    Consumer::spawn(source, &config.consumer, &mut process)?;
+    process.run().await
+}

@@ -1,0 +1,148 @@
+//! What is still on its way: lag of the Kafka group, messages of the RabbitMQ queue, batches in hand.
+
+use std::fmt;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use lapin::{Connection, ConnectionProperties};
+use rdkafka::ClientConfig;
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep};
+
+use crate::{Part, StackFile};
+
+const TOPIC: &str = "clima.tweets";
+const GROUP: &str = "clima-counter";
+const QUEUE: &str = "clima.tweets";
+const TIMEOUT: Duration = Duration::from_secs(5);
+const POLL: Duration = Duration::from_millis(100);
+
+/// Accepted tweets that are not counted yet, as far as brokers and consumers tell.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Records of the topic past the offsets committed by the group.
+    pub kafka: u64,
+    /// Messages of the queue, ready to be delivered.
+    pub rabbitmq: u64,
+    /// Records that the two consumers hold and have not acknowledged.
+    pub in_hand: u64,
+}
+
+impl Backlog {
+    /// Whether nothing is on its way.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Asks brokers and consumers of a running stack.
+    ///
+    /// # Errors
+    /// When one of them does not answer.
+    pub async fn read(stack: &StackFile) -> anyhow::Result<Self> {
+        let kafka = stack.addresses[&Part::Kafka].clone();
+        let kafka = tokio::task::spawn_blocking(move || group_lag(&kafka)).await??;
+        let rabbitmq = queue_length(&stack.addresses[&Part::Rabbitmq]).await?;
+        let mut in_hand = 0;
+        for part in [Part::ConsumerKafka, Part::ConsumerRabbitmq] {
+            in_hand += unacknowledged(&stack.addresses[&part])
+                .await
+                .with_context(|| format!("{part} does not tell what it has in hand"))?;
+        }
+        Ok(Self {
+            kafka,
+            rabbitmq,
+            in_hand,
+        })
+    }
+
+    /// Waits until nothing is on its way.
+    ///
+    /// # Errors
+    /// When it has not got less for `patience`, or somebody does not answer.
+    pub async fn drained(stack: &StackFile, patience: Duration) -> anyhow::Result<()> {
+        let mut last = Self::read(stack).await?;
+        let mut moved = Instant::now();
+        while !last.is_empty() {
+            sleep(POLL).await;
+            let now = Self::read(stack).await?;
+            if now != last {
+                (last, moved) = (now, Instant::now());
+            } else if moved.elapsed() > patience {
+                bail!("the backlog does not get less: {last}");
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Backlog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "kafka={} rabbitmq={} in hand={}",
+            self.kafka, self.rabbitmq, self.in_hand
+        )
+    }
+}
+
+fn group_lag(brokers: &str) -> anyhow::Result<u64> {
+    let client: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", GROUP)
+        .set("enable.auto.commit", "false")
+        .create()?;
+    let metadata = client.fetch_metadata(Some(TOPIC), TIMEOUT)?;
+    let mut partitions = TopicPartitionList::new();
+    for topic in metadata.topics() {
+        for partition in topic.partitions() {
+            partitions.add_partition(topic.name(), partition.id());
+        }
+    }
+    let committed = client.committed_offsets(partitions, TIMEOUT)?;
+    let mut lag = 0;
+    for partition in committed.elements() {
+        let (low, high) = client.fetch_watermarks(TOPIC, partition.partition(), TIMEOUT)?;
+        let next = match partition.offset() {
+            Offset::Offset(next) => next,
+            _ => low,
+        };
+        lag += u64::try_from(high - next).unwrap_or(0);
+    }
+    Ok(lag)
+}
+
+async fn queue_length(address: &str) -> anyhow::Result<u64> {
+    let url = format!("amqp://guest:guest@{address}/%2f");
+    let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let queue = channel
+        .queue_declare(QUEUE.into(), passive, FieldTable::default())
+        .await?;
+    let messages = queue.message_count();
+    connection.close(200, "asked".into()).await?;
+    Ok(u64::from(messages))
+}
+
+/// The gauge of this name, from the metrics of a consumer.
+async fn unacknowledged(admin: &str) -> anyhow::Result<u64> {
+    let mut stream = TcpStream::connect(admin).await?;
+    let request = format!("GET /metrics HTTP/1.0\r\nhost: {admin}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    let gauge = answer
+        .lines()
+        .find_map(|line| line.strip_prefix("clima_consumer_unacknowledged "))
+        .context("the gauge is missing")?;
+    Ok(gauge.trim().parse()?)
+}

@@ -1,0 +1,102 @@
+#!/usr/bin/env bash
+# Every check that does not run the system. All of them run, whatever fails, and failures are summed up at
+# the end. `lint.sh NAME...` runs only the steps named: fmt clippy deny proto shell yaml python.
+set -euo pipefail
+# shellcheck source=deploy/local/tools/setup.sh
+. "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
+cd "$root"
+tools=deploy/local/tools
+
+# The files that git knows or would add, NUL-separated. As root in a container, the clone may be
+# somebody else's, which git refuses unless told otherwise.
+files() {
+  git -c safe.directory="$root" ls-files -z --cached --others --exclude-standard --deduplicate -- "$@" |
+    while IFS= read -r -d '' file; do
+      if [ -f "$file" ]; then printf '%s\0' "$file"; fi
+    done
+}
+
+# Shell scripts are those whose name or first line says so.
+shell_scripts() {
+  files |
+    while IFS= read -r -d '' file; do
+      case ${file##*/} in
+        *.sh) printf '%s\0' "$file" ;;
+        *.*) ;;
+        *) if head -n 1 "$file" | grep -qaE '^#!.*\b(ba|da)?sh\b'; then printf '%s\0' "$file"; fi ;;
+      esac
+    done
+}
+
+lint_fmt() { cargo fmt --all --check; }
+
+lint_clippy() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
+
+# Advisories need the advisory database, which is a git repository and not reachable everywhere.
+lint_deny() {
+  local deny
+  deny=$("$tools/cargo-deny.sh")
+  "$deny" --locked check --hide-inclusion-graph bans licenses sources
+  if timeout 60 "$deny" --locked fetch db >/dev/null 2>&1; then
+    "$deny" --locked check --disable-fetch advisories
+  else
+    echo "advisories: NOT checked, the advisory database cannot be reached from here"
+  fi
+}
+
+lint_proto() {
+  local buf
+  "$tools/googleapis.sh"
+  buf=$("$tools/buf.sh")
+  "$buf" lint
+  "$buf" format proto --diff --exit-code
+}
+
+lint_shell() {
+  need_package shellcheck shellcheck
+  shell_scripts | xargs -0 -r shellcheck --external-sources
+}
+
+lint_yaml() {
+  local bin
+  bin=$("$tools/python-linters.sh")
+  files '*.yaml' '*.yml' | xargs -0 -r "$bin/yamllint" --strict
+}
+
+lint_python() {
+  local bin
+  bin=$("$tools/python-linters.sh")
+  files '*.py' | xargs -0 -r "$bin/ruff" check --quiet
+  files '*.py' | xargs -0 -r "$bin/ruff" format --quiet --diff
+}
+
+if [ $# = 0 ]; then
+  set -- fmt clippy deny proto shell yaml python
+fi
+
+failed=()
+for step in "$@"; do
+  declare -F "lint_$step" >/dev/null || die "there is no step '$step'"
+  echo "== $step"
+  started=$SECONDS
+  # In a process of its own, where the first failing command ends the step: inside an `if` it would not.
+  set +e
+  (
+    set -e
+    "lint_$step"
+  )
+  status=$?
+  set -e
+  if [ "$status" = 0 ]; then
+    echo "== $step: ok, $((SECONDS - started)) s"
+  else
+    echo "== $step: FAILED, $((SECONDS - started)) s"
+    failed+=("$step")
+  fi
+done
+
+if [ ${#failed[@]} -gt 0 ]; then
+  echo "lint: ${#failed[@]} of $# steps failed: ${failed[*]}"
+  exit 1
+fi
+echo "lint: all $# steps passed in $SECONDS s"

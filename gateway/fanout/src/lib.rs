@@ -1,0 +1,92 @@
+//! Brings each accepted tweet to both writers at once.
+//!
+//! The paths are tried at the same time and retried apart from each other until the deadline, always with
+//! the tweet's id. OK is answered when both writers have answered OK; what is said otherwise covers both.
+//!
+//! It knows no broker: a writer is a gRPC service like any other.
+
+mod config;
+mod fan_out;
+
+use std::sync::Arc;
+
+use clima_proto::intake::Intake;
+use clima_service::channel::{Targets, balanced, report_when_serving};
+use clima_service::grpc;
+use clima_service::ingest::{IngestClient, IngestMetrics};
+use clima_service::ports::{INTERNAL_SERVICE, PUBLIC_SERVICE, TweetMetrics, TweetPorts};
+use clima_service::process::{self, Process, RunError};
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+use fan_out::FanOut;
+
+/// Runs the gateway until `shutdown`.
+///
+/// # Errors
+///
+/// A port cannot be opened, or a task ended.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
+    let mut process = Process::bind(&config.process, shutdown).await?;
+    let public = process::bind("grpc", config.listen).await?;
+    let internal = process::bind("internal grpc", config.internal_listen).await?;
+
+    let ingest = Arc::new(IngestMetrics::register(&mut process.registry));
+    let fan_out = FanOut {
+        kafka: way_to(
+            "writer-kafka",
+            config.writer_kafka_url,
+            &mut process,
+            &ingest,
+        ),
+        rabbitmq: way_to(
+            "writer-rabbitmq",
+            config.writer_rabbitmq_url,
+            &mut process,
+            &ingest,
+        ),
+    };
+    let metrics = TweetMetrics::register(&mut process.registry);
+    let intake = Intake::new().map_err(RunError::setup)?;
+    let ports = TweetPorts::new(intake, fan_out, config.max_in_flight as usize, metrics);
+    grpc::spawn(
+        &mut process,
+        "grpc",
+        public,
+        ports.public_routes(),
+        &[PUBLIC_SERVICE],
+    )?;
+    grpc::spawn(
+        &mut process,
+        "internal grpc",
+        internal,
+        ports.internal_routes(),
+        &[INTERNAL_SERVICE],
+    )?;
+    // The routes own the ports, and with them the ways out: these end when the last call has.
+    drop(ports);
+    process.run().await
+}
+
+/// A way to one writer. Its overload is retried: the other path may have taken the tweet already.
+fn way_to(
+    writer: &'static str,
+    targets: Targets,
+    process: &mut Process,
+    metrics: &Arc<IngestMetrics>,
+) -> IngestClient {
+    let channel = balanced(
+        writer,
+        targets,
+        &mut process.tasks,
+        process.shutdown.clone(),
+    );
+    report_when_serving(writer, channel.clone(), process);
+    IngestClient::new(
+        writer,
+        channel,
+        true,
+        Arc::clone(metrics),
+        &mut process.tasks,
+    )
+}

@@ -1,0 +1,59 @@
+//! The REST front.
+//!
+//! It reads the HTTP mapping of the public service out of the descriptor (`google.api.http`), turns proto3
+//! JSON into the request message, gives the tweet its id, and forwards it to the gateway. Every refusal is a
+//! `google.rpc.Status` as JSON.
+//!
+//! It knows neither writers nor brokers. HTTP/1.1 only: an ingress speaks HTTP/2 and TLS in front of it.
+
+mod bindings;
+mod config;
+mod front;
+mod json;
+mod refusal;
+mod server;
+
+use std::sync::Arc;
+
+use clima_proto::intake::Intake;
+use clima_service::channel::{balanced, report_when_serving};
+use clima_service::ingest::{IngestClient, IngestMetrics};
+use clima_service::ports::TweetMetrics;
+use clima_service::process::{self, Process, RunError};
+use tokio_util::sync::CancellationToken;
+
+pub use config::Config;
+
+/// Runs the front until `shutdown`.
+///
+/// # Errors
+///
+/// A port cannot be opened, or a task ended.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
+    let mut process = Process::bind(&config.process, shutdown).await?;
+    let listener = process::bind("http", config.listen).await?;
+
+    let channel = balanced(
+        "gateway",
+        config.gateway_url.clone(),
+        &mut process.tasks,
+        process.shutdown.clone(),
+    );
+    report_when_serving("gateway", channel.clone(), &mut process);
+    let metrics = Arc::new(IngestMetrics::register(&mut process.registry));
+    // Overload is not retried: nothing has left, and only the client can wait without holding a place here.
+    let gateway = IngestClient::new("gateway", channel, false, metrics, &mut process.tasks);
+    let front = front::Front::new(
+        Intake::new().map_err(RunError::setup)?,
+        gateway,
+        config.limits.clone(),
+        TweetMetrics::register(&mut process.registry),
+    );
+    let router = front::router(front).map_err(RunError::setup)?;
+    let shutdown = process.shutdown.clone();
+    process.tasks.spawn(
+        "http",
+        server::serve(listener, router, config.limits, shutdown),
+    );
+    process.run().await
+}

@@ -1,0 +1,92 @@
+//! What every gRPC port has in common: reflection, health, keepalive, a graceful end.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::service::Routes;
+use tonic::transport::Server;
+use tonic::transport::server::TcpIncoming;
+use tonic_health::ServingStatus;
+use tonic_health::server::health_reporter;
+
+use clima_proto::descriptors::FILE_DESCRIPTOR_SET;
+
+use crate::process::{Process, RunError};
+
+/// A dead peer is noticed after this long without an answer to a ping, on idle connections too.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(5));
+
+/// Calls in flight on one connection; more wait at the client.
+const MAX_STREAMS: u32 = 1_024;
+
+/// Starts serving a port: the given routes, plus reflection and health for `services`.
+///
+/// Health follows the readiness of the process, under `""` and under each name of `services`.
+///
+/// # Errors
+///
+/// The descriptor set cannot be served, which would be a fault of the build.
+pub fn spawn(
+    process: &mut Process,
+    port: &'static str,
+    listener: TcpListener,
+    routes: Routes,
+    services: &'static [&'static str],
+) -> Result<(), RunError> {
+    let (reporter, health) = health_reporter();
+    let mut v1 = tonic_reflection::server::Builder::configure();
+    let mut v1alpha = tonic_reflection::server::Builder::configure();
+    for file in [FILE_DESCRIPTOR_SET, tonic_health::pb::FILE_DESCRIPTOR_SET] {
+        v1 = v1.register_encoded_file_descriptor_set(file);
+        v1alpha = v1alpha.register_encoded_file_descriptor_set(file);
+    }
+    for service in services.iter().chain(&["grpc.health.v1.Health"]) {
+        v1 = v1.with_service_name(*service);
+        v1alpha = v1alpha.with_service_name(*service);
+    }
+    let routes = routes
+        .add_service(health)
+        .add_service(v1.build_v1().map_err(RunError::setup)?)
+        .add_service(v1alpha.build_v1alpha().map_err(RunError::setup)?);
+
+    let mut changes = process.readiness.changes();
+    let done = process.shutdown.clone();
+    process.tasks.spawn("health", async move {
+        let report = async |status: ServingStatus| {
+            for service in services.iter().chain(&[""]) {
+                reporter.set_service_status(*service, status).await;
+            }
+        };
+        while let Some(Some(ready)) = done.run_until_cancelled(changes.next()).await {
+            report(if ready {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            })
+            .await;
+        }
+        report(ServingStatus::NotServing).await;
+        Ok::<_, Infallible>(())
+    });
+    process
+        .tasks
+        .spawn(port, serve(listener, routes, process.shutdown.clone()));
+    Ok(())
+}
+
+async fn serve(
+    listener: TcpListener,
+    routes: Routes,
+    shutdown: CancellationToken,
+) -> Result<(), tonic::transport::Error> {
+    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    Server::builder()
+        .http2_keepalive_interval(Some(KEEPALIVE.0))
+        .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .max_concurrent_streams(MAX_STREAMS)
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
+        .await
+}

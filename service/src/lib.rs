@@ -1,0 +1,26 @@
+//! What every process of Tweets del Clima shares.
+//!
+//! - [`process`]: the shape of `main` and the life of a process: start, ready, drain, exit code;
+//! - [`config`]: flags and environment, all bad values reported at once;
+//! - [`telemetry`], [`admin`], [`readiness`]: logs, `/livez`, `/readyz`, `/metrics`;
+//! - [`tasks`]: named tasks, of which none may die unnoticed;
+//! - [`backoff`]: delays between attempts;
+//! - [`grpc`]: the server side that every gRPC port has in common;
+//! - [`channel`]: a client channel over all addresses of a name;
+//! - [`ports`]: the gRPC ports that take tweets in;
+//! - [`ingest`]: tweets on their way to the next process, batched, with retries.
+//!
+//! It knows nothing of HTTP transcoding, of brokers or of Valkey.
+
+pub mod admin;
+pub mod backoff;
+pub mod channel;
+pub mod config;
+pub mod deadline;
+pub mod grpc;
+pub mod ingest;
+pub mod ports;
+pub mod process;
+pub mod readiness;
+pub mod tasks;
+pub mod telemetry;

@@ -1,0 +1,211 @@
+//! The life of a process: configuration, telemetry, bound ports, ready, drain, exit code.
+
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use clap::{Args, Parser};
+use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+use crate::admin;
+use crate::config::{self, Check};
+use crate::readiness::Readiness;
+use crate::tasks::{TaskError, Tasks};
+use crate::telemetry::{self, TelemetryConfig};
+
+/// Settings of every process.
+#[derive(Debug, Clone, Args)]
+pub struct ProcessConfig {
+    /// Address of the admin port: /livez, /readyz, /metrics. Port 0 picks a free one.
+    #[arg(
+        long,
+        env = "CLIMA_ADMIN_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:9090"
+    )]
+    pub admin_listen: SocketAddr,
+
+    /// Longest time to finish what is in flight after SIGTERM.
+    #[arg(long, env = "CLIMA_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
+    pub drain_timeout: Duration,
+
+    /// Logs.
+    #[command(flatten)]
+    pub telemetry: TelemetryConfig,
+}
+
+/// A configuration that holds the settings of every process.
+pub trait Configured: Parser + Check {
+    /// These settings.
+    fn process(&self) -> &ProcessConfig;
+}
+
+/// Why a process ended other than by being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// A port cannot be opened.
+    #[error("cannot listen on {address} ({port})")]
+    Bind {
+        /// What the port is for.
+        port: &'static str,
+        /// Its address.
+        address: SocketAddr,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
+    /// Something that the process cannot do without is not there.
+    #[error("cannot start: {0}")]
+    Setup(String),
+    /// A task ended, or would not end.
+    #[error(transparent)]
+    Task(#[from] TaskError),
+}
+
+impl RunError {
+    /// A start that failed for this reason.
+    pub fn setup(reason: impl Display) -> Self {
+        Self::Setup(reason.to_string())
+    }
+}
+
+/// The body of every `main`: reads the configuration, installs telemetry, runs until SIGTERM or SIGINT.
+///
+/// Exit codes: 0 after an orderly end, 64 for a wrong configuration, 1 for anything else.
+pub fn main<C: Configured>(
+    run: impl AsyncFnOnce(C, CancellationToken) -> Result<(), RunError>,
+) -> ExitCode {
+    let config = match config::load::<C>() {
+        Ok(config) => config,
+        Err(error) => return error.report(),
+    };
+    telemetry::install(&config.process().telemetry);
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "cannot start the runtime");
+            return ExitCode::FAILURE;
+        }
+    };
+    let outcome = runtime.block_on(async {
+        let shutdown = CancellationToken::new();
+        tokio::spawn(cancel_on_signal(shutdown.clone()));
+        run(config, shutdown).await
+    });
+    // A blocking call into a broker's client must not hold back a process that has said all it had to say.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(()) => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, cause, "ended");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+async fn cancel_on_signal(shutdown: CancellationToken) {
+    let (mut term, mut int) = match (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) {
+        (Ok(term), Ok(int)) => (term, int),
+        (Err(error), _) | (_, Err(error)) => {
+            tracing::error!(%error, "cannot listen for signals");
+            return;
+        }
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+    tracing::info!("draining");
+    shutdown.cancel();
+}
+
+/// What a process is made of while it is put together.
+#[derive(Debug)]
+pub struct Process {
+    /// Its tasks.
+    pub tasks: Tasks,
+    /// Its readiness, which parts may hold closed.
+    pub readiness: Readiness,
+    /// Its metrics, all below `clima_`.
+    pub registry: Registry,
+    /// Cancelled when the process is to drain.
+    pub shutdown: CancellationToken,
+    admin: TcpListener,
+    drain_timeout: Duration,
+}
+
+impl Process {
+    /// Opens the admin port.
+    ///
+    /// # Errors
+    ///
+    /// The port cannot be opened.
+    pub async fn bind(
+        config: &ProcessConfig,
+        shutdown: CancellationToken,
+    ) -> Result<Self, RunError> {
+        Ok(Self {
+            tasks: Tasks::default(),
+            readiness: Readiness::default(),
+            registry: Registry::with_prefix("clima"),
+            shutdown,
+            admin: bind("admin", config.admin_listen).await?,
+            drain_timeout: config.drain_timeout,
+        })
+    }
+
+    /// Runs until shutdown, then drains within the budget.
+    ///
+    /// # Errors
+    ///
+    /// A task ended before, or did not end after.
+    pub async fn run(mut self) -> Result<(), RunError> {
+        self.tasks.spawn(
+            "admin",
+            admin::serve(
+                self.admin,
+                self.readiness.clone(),
+                self.registry,
+                self.shutdown.clone(),
+            ),
+        );
+        let readiness = self.readiness;
+        let draining = self.shutdown.clone();
+        self.tasks.spawn("drain", async move {
+            draining.cancelled().await;
+            readiness.drain();
+            Ok::<_, std::convert::Infallible>(())
+        });
+        Ok(self.tasks.run(&self.shutdown, self.drain_timeout).await?)
+    }
+}
+
+/// Opens a port and logs its address.
+///
+/// # Errors
+///
+/// The address is taken, not ours, or not allowed.
+pub async fn bind(port: &'static str, address: SocketAddr) -> Result<TcpListener, RunError> {
+    let failed = |source| RunError::Bind {
+        port,
+        address,
+        source,
+    };
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let bound = listener.local_addr().map_err(failed)?;
+    tracing::info!(port, address = %bound, "listening");
+    Ok(listener)
+}

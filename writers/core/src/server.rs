@@ -1,0 +1,111 @@
+//! The ports in front of a publisher.
+
+use std::net::SocketAddr;
+
+use clima_proto::clima::v1::TweetEvent;
+use clima_proto::fate::Fate;
+use clima_proto::intake::Intake;
+use clima_service::grpc;
+use clima_service::ports::{Deliver, INTERNAL_SERVICE, PUBLIC_SERVICE, TweetMetrics, TweetPorts};
+use clima_service::process::{self, Process, RunError};
+use tokio::net::TcpListener;
+use tokio::time::{Instant, timeout_at};
+use tokio_util::sync::CancellationToken;
+use tonic::{Code, Status};
+
+use crate::{Publisher, WriterConfig};
+
+/// A writer whose ports are open and whose publisher is still to come.
+#[derive(Debug)]
+pub struct Writer {
+    /// Tasks, readiness and metrics, for the publisher to add to.
+    pub process: Process,
+    public: TcpListener,
+    internal: TcpListener,
+    max_in_flight: usize,
+}
+
+impl Writer {
+    /// Opens the ports.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be opened.
+    pub async fn bind(
+        config: &WriterConfig,
+        shutdown: CancellationToken,
+    ) -> Result<Self, RunError> {
+        Ok(Self {
+            process: Process::bind(&config.process, shutdown).await?,
+            public: process::bind("grpc", config.listen).await?,
+            internal: process::bind("internal grpc", config.internal_listen).await?,
+            max_in_flight: config.max_in_flight as usize,
+        })
+    }
+
+    /// Address of the public port.
+    ///
+    /// # Errors
+    ///
+    /// The socket has none, which the operating system would have to explain.
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
+        self.public.local_addr()
+    }
+
+    /// Address of the internal port.
+    ///
+    /// # Errors
+    ///
+    /// As for [`address`](Self::address).
+    pub fn internal_address(&self) -> std::io::Result<SocketAddr> {
+        self.internal.local_addr()
+    }
+
+    /// Serves both ports in front of `publisher` until shutdown, then drains.
+    ///
+    /// # Errors
+    ///
+    /// A task ended before, or did not end after.
+    pub async fn serve<P: Publisher>(mut self, publisher: P) -> Result<(), RunError> {
+        let metrics = TweetMetrics::register(&mut self.process.registry);
+        let intake = Intake::new().map_err(RunError::setup)?;
+        let ports = TweetPorts::new(intake, Delivery(publisher), self.max_in_flight, metrics);
+        grpc::spawn(
+            &mut self.process,
+            "grpc",
+            self.public,
+            ports.public_routes(),
+            &[PUBLIC_SERVICE],
+        )?;
+        grpc::spawn(
+            &mut self.process,
+            "internal grpc",
+            self.internal,
+            ports.internal_routes(),
+            &[INTERNAL_SERVICE],
+        )?;
+        // The routes own the ports, and with them the publisher: it ends when the last call has.
+        drop(ports);
+        self.process.run().await
+    }
+}
+
+/// A publisher as the place where tweets go next.
+#[derive(Debug)]
+struct Delivery<P>(P);
+
+impl<P: Publisher> Deliver for Delivery<P> {
+    async fn deliver(&self, event: &TweetEvent, deadline: Instant) -> Result<(), Status> {
+        match timeout_at(deadline, self.0.publish(event)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => {
+                tracing::debug!(broker = P::BROKER, %error, "not published");
+                Err(error.status(P::BROKER))
+            }
+            Err(_) => Err(Fate::MaybeCounted.status(
+                Code::DeadlineExceeded,
+                format!("{} did not confirm in time", P::BROKER),
+            )),
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Settings of the RabbitMQ writer.
+
+use clap::{Args, Parser};
+use clima_service::config::Check;
+use clima_service::process::{Configured, ProcessConfig};
+use clima_writer_core::WriterConfig;
+use lapin::uri::{AMQPScheme, AMQPUri};
+
+use crate::topology::Names;
+
+/// Publishes accepted tweets to RabbitMQ.
+#[derive(Debug, Clone, Parser)]
+#[command(name = "clima-writer-rabbitmq", version, about)]
+pub struct Config {
+    /// Ports and limits.
+    #[command(flatten)]
+    pub writer: WriterConfig,
+
+    /// The broker.
+    #[command(flatten)]
+    pub rabbitmq: RabbitmqConfig,
+}
+
+/// Where RabbitMQ is, and what is ours there.
+#[derive(Debug, Clone, Args)]
+pub struct RabbitmqConfig {
+    /// The broker: amqp://user:password@host:port/vhost (%2f is the default vhost).
+    #[arg(long = "rabbitmq-url", env = "CLIMA_RABBITMQ_URL", value_name = "URL", hide_env_values = true, value_parser = url)]
+    pub url: AMQPUri,
+
+    /// First part of the names of exchanges and queues: <PREFIX>, <PREFIX>.dead, <PREFIX>.tweets, <PREFIX>.tweets.dead.
+    #[arg(
+        long = "rabbitmq-prefix",
+        env = "CLIMA_RABBITMQ_PREFIX",
+        value_name = "PREFIX",
+        default_value = "clima"
+    )]
+    pub prefix: String,
+}
+
+impl RabbitmqConfig {
+    /// The names of what is ours.
+    pub fn names(&self) -> Names {
+        Names::new(&self.prefix)
+    }
+}
+
+fn url(text: &str) -> Result<AMQPUri, String> {
+    let mut uri: AMQPUri = text.parse()?;
+    if uri.scheme != AMQPScheme::AMQP {
+        return Err("only amqp:// is supported".to_owned());
+    }
+    // A broker that has stopped answering is noticed within two of these.
+    uri.query.heartbeat.get_or_insert(5);
+    Ok(uri)
+}
+
+impl Check for Config {}
+
+impl Configured for Config {
+    fn process(&self) -> &ProcessConfig {
+        &self.writer.process
+    }
+}
