@@ -37,6 +37,11 @@ impl Connection {
         reply
     }
 
+    /// Whether the server is there and can take calls.
+    pub(super) async fn ping(&mut self) -> Result<(), StoreError> {
+        self.call::<String>(&cmd("PING")).await.map(drop)
+    }
+
     /// Loads the library where it is unknown. What is there is never replaced.
     pub(super) async fn load_library(&mut self) -> Result<(), StoreError> {
         let loaded = self
@@ -87,13 +92,15 @@ impl bb8::ManageConnection for Connector {
             redis,
             usable: true,
         };
+        // First, because a server that is loading its data tells wrong settings, but does not answer this.
+        connection.ping().await?;
         durability::check(&mut connection).await?;
         connection.load_library().await?;
         Ok(connection)
     }
 
     async fn is_valid(&self, connection: &mut Connection) -> Result<(), StoreError> {
-        connection.call::<String>(&cmd("PING")).await.map(drop)
+        connection.ping().await
     }
 
     fn has_broken(&self, connection: &mut Connection) -> bool {

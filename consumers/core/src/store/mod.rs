@@ -70,8 +70,7 @@ impl CountStore {
     ///
     /// Any [`StoreError`].
     pub async fn ready(&self) -> Result<(), StoreError> {
-        let mut connection = self.pool.get().await?;
-        connection.call::<String>(&cmd("PING")).await.map(drop)
+        self.pool.get().await?.ping().await
     }
 
     /// Counts the events whose ids have not been counted yet. One attempt; the caller repeats it.

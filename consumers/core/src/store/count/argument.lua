@@ -47,7 +47,12 @@ local LAST_SECOND = 253402300799 -- 9999-12-31T23:59:59Z, the end of a proto Tim
 -- Above 2^53 a Lua number is no longer exact. One batch adds less than 2^18 to any number.
 local LARGEST = 2 ^ 53 - 2 ^ 18
 local NATURAL, INTEGER, DECIMAL = '^%d+$', '^%-?%d+$', '^%-?%d+%.%d%d$'
-local HEX_32 = ('[0-9a-f]'):rep(32)
+local TIME, HEX_32 = '^%d+%.%d%d%d%d%d%d%d%d%d$', ('[0-9a-f]'):rep(32)
+local ID = '^' .. HEX_32 .. '%-%d+$'
+local SUMMARY = {
+  fields = {'count', 'temperature_sum', 'humidity_sum', 'last_received_at', 'last_id'},
+  forms = {NATURAL, INTEGER, INTEGER, TIME, ID},
+}
 
 local SERIES_LENGTH = 20000
 -- Words per BITFIELD: `unpack` has a limit of about 8,000 values.

@@ -1,34 +1,40 @@
 
 -- First phase, continued: what is there already, and whether it is what it should be.
 
--- The fields of a hash that are there. A text in place of a number must show, not be replaced.
+-- The fields of a hash that are there. `form` is one for all, or one for each.
 local function hash(key, fields, form)
-  local values, found = read('HMGET', key, unpack(fields)), {}
+  local texts, found = read('HMGET', key, unpack(fields)), {}
   for index, field in ipairs(fields) do
-    local text = values[index]
-    if text and not text:find(form) then
-      bad_key(key, 'unexpected value of ' .. field)
+    local text = texts[index]
+    if text then
+      -- It must show, not be replaced.
+      if not text:find(type(form) == 'table' and form[index] or form) then
+        bad_key(key, 'unexpected value of ' .. field)
+      end
+      found[field] = text
     end
-    found[field] = text or nil
+  end
+  return found
+end
+
+local function make_numbers(key, found, fields)
+  for _, field in ipairs(fields) do
+    local number = tonumber(found[field])
+    if number and math.abs(number) > LARGEST then
+      bad_key(key, 'nothing can be added to ' .. field)
+    end
+    found[field] = number
   end
   return found
 end
 
 local function numbers(key, fields, form)
-  local found = hash(key, fields, form)
-  for field, text in pairs(found) do
-    found[field] = tonumber(text)
-    if math.abs(found[field]) > LARGEST then
-      bad_key(key, 'nothing can be added to ' .. field)
-    end
-  end
-  return found
+  return make_numbers(key, hash(key, fields, form), fields)
 end
 
 -- The tweet that a municipality shows as its last: what is needed to tell which of two is later.
-local function last_tweet(key)
-  local time = hash(key, {'last_received_at'}, '^%d+%.%d%d%d%d%d%d%d%d%d$').last_received_at
-  local id = hash(key, {'last_id'}, '^' .. HEX_32 .. '%-%d+$').last_id
+local function last_tweet(summary)
+  local time, id = summary.last_received_at, summary.last_id
   if not time or not id then
     return nil
   end
@@ -39,14 +45,16 @@ local function last_tweet(key)
   }
 end
 
--- XADD gives out ids until the last possible one, and then fails.
 local function check_series(key)
   local kind = read('TYPE', key).ok
-  if kind == 'none' then
-    return
-  elseif kind ~= 'stream' then
+  if kind ~= 'stream' and kind ~= 'none' then
     bad_key(key, 'WRONGTYPE is a ' .. kind .. ', must be a stream')
   end
+  return kind == 'stream'
+end
+
+-- XADD gives out ids until the last possible one, and then fails.
+local function check_ids(key)
   local information = read('XINFO', 'STREAM', key)
   for index = 1, #information, 2 do
     if information[index] == 'last-generated-id'
@@ -76,18 +84,19 @@ local function read_all(keys, blocks)
     counts = numbers(keys[COUNTS], COUNT, NATURAL),
     weather = numbers(keys[WEATHER], WEATHERS, NATURAL),
     extremes = numbers(keys[EXTREMES], EXTREME, INTEGER),
-    sums = {}, last = {},
+    municipalities = {},
   }
   numbers(keys[TEMPERATURE_AVG], MUNICIPALITIES, DECIMAL)
   numbers(keys[HUMIDITY_AVG], MUNICIPALITIES, DECIMAL)
-  for number = 1, #MUNICIPALITIES do
+  for number, name in ipairs(MUNICIPALITIES) do
     local key = keys[MUNICIPALITY + number]
-    found.sums[number] = numbers(key, SUMS, INTEGER)
-    if (found.sums[number].count or 0) < 0 then
-      bad_key(key, 'unexpected value of count')
-    end
-    found.last[number] = last_tweet(key)
-    check_series(keys[SERIES + number])
+    local summary = hash(key, SUMMARY.fields, SUMMARY.forms)
+    found.municipalities[number] = {
+      name = name,
+      sums = make_numbers(key, summary, SUMS),
+      last = last_tweet(summary),
+      has_series = check_series(keys[SERIES + number]),
+    }
   end
   for _, block in ipairs(blocks) do
     read_words(block)

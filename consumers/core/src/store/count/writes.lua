@@ -25,31 +25,53 @@ local function remember(tweet)
   return true
 end
 
-local function increase(values, field, by) values[field] = (values[field] or 0) + by end
-
-local function stretch(extremes, quantity, value)
-  local max, min = quantity .. '_max', quantity .. '_min'
-  extremes[max] = math.max(extremes[max] or value, value)
-  extremes[min] = math.min(extremes[min] or value, value)
+-- Adds a tweet to what the batch adds to its municipality.
+local function collect(added, tweet)
+  local new = added[tweet.municipality]
+  if not new then
+    new = {
+      count = 0, temperature_sum = 0, humidity_sum = 0, weathers = {0, 0, 0, 0}, last = tweet,
+      temperature_max = tweet.temperature, temperature_min = tweet.temperature,
+      humidity_max = tweet.humidity, humidity_min = tweet.humidity,
+    }
+    added[tweet.municipality] = new
+  end
+  new.count = new.count + 1
+  new.temperature_sum = new.temperature_sum + tweet.temperature
+  new.humidity_sum = new.humidity_sum + tweet.humidity
+  new.weathers[tweet.weather] = new.weathers[tweet.weather] + 1
+  if tweet.temperature > new.temperature_max then new.temperature_max = tweet.temperature end
+  if tweet.temperature < new.temperature_min then new.temperature_min = tweet.temperature end
+  if tweet.humidity > new.humidity_max then new.humidity_max = tweet.humidity end
+  if tweet.humidity < new.humidity_min then new.humidity_min = tweet.humidity end
+  if is_later(tweet, new.last) then new.last = tweet end
 end
 
--- Adds a tweet to everything that was found, and to what is new of its municipality.
-local function add(found, fresh, tweet)
-  local number = tweet.municipality
-  local municipality, weather = MUNICIPALITIES[number], WEATHERS[tweet.weather]
-  increase(found.counts, 'total', 1)
-  increase(found.counts, municipality .. ':' .. weather, 1)
-  increase(found.weather, weather, 1)
-  stretch(found.extremes, 'temperature', tweet.temperature)
-  stretch(found.extremes, 'humidity', tweet.humidity)
-  fresh[number] = fresh[number] or {}
-  for _, sums in ipairs({found.sums[number], fresh[number]}) do
-    increase(sums, 'count', 1)
-    increase(sums, 'temperature_sum', tweet.temperature)
-    increase(sums, 'humidity_sum', tweet.humidity)
+local function increase(values, field, by) values[field] = (values[field] or 0) + by end
+
+local function widen(extremes, field, choose, value)
+  extremes[field] = extremes[field] and choose(extremes[field], value) or value
+end
+
+-- Adds what the batch adds to a municipality to what was found.
+local function add(found, municipality, new)
+  increase(found.counts, 'total', new.count)
+  for number, weather in ipairs(WEATHERS) do
+    local count = new.weathers[number]
+    if count > 0 then
+      increase(found.counts, municipality.name .. ':' .. weather, count)
+      increase(found.weather, weather, count)
+    end
   end
-  if not found.last[number] or is_later(tweet, found.last[number]) then
-    found.last[number] = tweet
+  for _, field in ipairs(SUMS) do
+    increase(municipality.sums, field, new[field])
+  end
+  widen(found.extremes, 'temperature_max', math.max, new.temperature_max)
+  widen(found.extremes, 'temperature_min', math.min, new.temperature_min)
+  widen(found.extremes, 'humidity_max', math.max, new.humidity_max)
+  widen(found.extremes, 'humidity_min', math.min, new.humidity_min)
+  if not municipality.last or is_later(new.last, municipality.last) then
+    municipality.last = new.last
   end
 end
 
@@ -77,8 +99,9 @@ local function set_numbers(key, fields, values)
   return command
 end
 
-local function set_municipality(key, name, sums, found, last)
-  local most, least = common(found.counts, name)
+local function set_summary(key, municipality, counts)
+  local sums, last = municipality.sums, municipality.last
+  local most, least = common(counts, municipality.name)
   local command = set_numbers(key, SUMS, sums)
   append(command,
     'temperature_avg', decimal(sums.temperature_sum / sums.count),
@@ -108,22 +131,33 @@ local function set_words(writes, block)
   end
 end
 
-local function set_aggregates(writes, keys, found, fresh)
+local function set_municipality(writes, keys, number, found, new)
+  local municipality = found.municipalities[number]
+  local name, sums, series = municipality.name, municipality.sums, keys[SERIES + number]
+  if municipality.has_series then
+    check_ids(series)
+  end
+  append(writes,
+    set_summary(keys[MUNICIPALITY + number], municipality, found.counts),
+    {'HSET', keys[TEMPERATURE_AVG], name, decimal(sums.temperature_sum / sums.count)},
+    {'HSET', keys[HUMIDITY_AVG], name, decimal(sums.humidity_sum / sums.count)},
+    {'XADD', series, 'MAXLEN', '~', SERIES_LENGTH, '*',
+      'temperature', decimal(new.temperature_sum / new.count),
+      'humidity', decimal(new.humidity_sum / new.count),
+      'count', integer(new.count)})
+end
+
+local function set_aggregates(writes, keys, found, added)
+  for number, new in pairs(added) do
+    add(found, found.municipalities[number], new)
+  end
   append(writes,
     set_numbers(keys[COUNTS], COUNT, found.counts),
     set_numbers(keys[WEATHER], WEATHERS, found.weather),
     set_numbers(keys[EXTREMES], EXTREME, found.extremes))
-  for number, name in ipairs(MUNICIPALITIES) do
-    local new, sums = fresh[number], found.sums[number]
-    if new then
-      append(writes,
-        set_municipality(keys[MUNICIPALITY + number], name, sums, found, found.last[number]),
-        {'HSET', keys[TEMPERATURE_AVG], name, decimal(sums.temperature_sum / sums.count)},
-        {'HSET', keys[HUMIDITY_AVG], name, decimal(sums.humidity_sum / sums.count)},
-        {'XADD', keys[SERIES + number], 'MAXLEN', '~', SERIES_LENGTH, '*',
-          'temperature', decimal(new.temperature_sum / new.count),
-          'humidity', decimal(new.humidity_sum / new.count),
-          'count', integer(new.count)})
+  for number = 1, #MUNICIPALITIES do
+    if added[number] then
+      set_municipality(writes, keys, number, found, added[number])
     end
   end
 end
@@ -137,10 +171,10 @@ local function prepare(keys, args)
   local tweets = decode(args[1], blocks)
   local found = read_all(keys, blocks)
   local plan = {writes = {}, counted = 0}
-  local fresh = {}
+  local added = {}
   for _, tweet in ipairs(tweets) do
     if remember(tweet) then
-      add(found, fresh, tweet)
+      collect(added, tweet)
       plan.counted = plan.counted + 1
     end
   end
@@ -151,7 +185,7 @@ local function prepare(keys, args)
     end
   end
   if plan.counted > 0 then
-    set_aggregates(plan.writes, keys, found, fresh)
+    set_aggregates(plan.writes, keys, found, added)
   end
   -- All of them, always: aggregates of one path expire together or not at all, and a call that finds
   -- only duplicates is a write too, so that WAITAOF has something to wait for.
