@@ -13,5 +13,4 @@ mod model;
 mod outages;
 mod rights;
 mod server;
-mod speed;
 mod waitaof;
