@@ -11,9 +11,11 @@
 mod config;
 mod consumer;
 mod metrics;
+mod pace;
 mod source;
 pub mod store;
 
 pub use config::ConsumerConfig;
 pub use consumer::Consumer;
+pub use pace::Pace;
 pub use source::{Record, Source, SourceError};

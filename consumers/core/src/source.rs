@@ -50,16 +50,17 @@ pub trait Source: Send + Sync + 'static {
         reason: &str,
     ) -> impl Future<Output = Result<(), SourceError>> + Send;
 
-    /// Acknowledges all records of the last batch, of which every one was counted or set aside.
+    /// Acknowledges all records of the last batch, of which every one was counted or set aside. The broker may
+    /// learn of it a moment later, see [`Pace`](crate::Pace).
     ///
     /// # Errors
     ///
-    /// The broker does not know it: the records are delivered again.
+    /// The broker will not know it: the records are delivered again.
     fn acknowledge(
         &mut self,
         batch: &[Record<Self::Position>],
     ) -> impl Future<Output = Result<(), SourceError>> + Send;
 
-    /// Leaves the broker in good order; what was not acknowledged goes to others.
+    /// Tells the broker what is acknowledged, and leaves it in good order; the rest goes to others.
     fn close(self) -> impl Future<Output = ()> + Send;
 }

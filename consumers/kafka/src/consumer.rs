@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use clima_consumer_core::store::Broker;
-use clima_consumer_core::{Record, Source, SourceError};
+use clima_consumer_core::{Pace, Record, Source, SourceError};
 use clima_writer_kafka::Producer;
 use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -18,6 +18,15 @@ pub(crate) struct KafkaSource {
     poller: Poller,
     topic: String,
     dead_letters: Producer,
+    settled: Settled,
+}
+
+/// What is to be committed: of each partition the offset after the last settled record.
+#[derive(Debug, Default)]
+struct Settled {
+    pace: Pace,
+    assignment: u64,
+    next: BTreeMap<i32, i64>,
 }
 
 impl KafkaSource {
@@ -26,7 +35,29 @@ impl KafkaSource {
             poller: Poller::start(config)?,
             topic: config.kafka.topic.clone(),
             dead_letters: Producer::new(&config.kafka, &config.kafka.dead_topic)?,
+            settled: Settled::default(),
         })
+    }
+
+    /// Commits what is settled, unless the partitions were assigned anew: then they are read again from what
+    /// was committed before.
+    fn commit(&mut self) -> Result<(), Error> {
+        let Settled {
+            assignment, next, ..
+        } = std::mem::take(&mut self.settled);
+        if next.is_empty() || assignment != self.poller.assignment() {
+            return Ok(());
+        }
+        let mut offsets = TopicPartitionList::with_capacity(next.len());
+        for (partition, offset) in next {
+            offsets
+                .add_partition_offset(&self.topic, partition, Offset::Offset(offset))
+                .map_err(Error::Commit)?;
+        }
+        self.poller
+            .client
+            .commit(&offsets, CommitMode::Async)
+            .map_err(Error::Commit)
     }
 }
 
@@ -37,8 +68,16 @@ impl Source for KafkaSource {
     async fn next_batch(&mut self, max: usize) -> Result<Vec<Record<Position>>, SourceError> {
         let mut polled = Vec::with_capacity(max);
         loop {
-            if self.poller.records.recv_many(&mut polled, max).await == 0 {
-                return Err(Error::Ended.into());
+            if self.settled.pace.is_due() {
+                self.commit()?;
+            }
+            tokio::select! {
+                taken = self.poller.records.recv_many(&mut polled, max) => {
+                    if taken == 0 {
+                        return Err(Error::Ended.into());
+                    }
+                }
+                () = self.settled.pace.due() => continue,
             }
             let assignment = self.poller.assignment();
             let mut batch = Vec::with_capacity(polled.len());
@@ -94,25 +133,26 @@ impl Source for KafkaSource {
         {
             return Err(Error::Reassigned.into());
         }
+        if self.settled.assignment != assignment {
+            self.settled = Settled {
+                assignment,
+                ..Settled::default()
+            };
+        }
         // Of each partition the batch holds a run without gaps, so its last record covers the run.
-        let mut next = BTreeMap::new();
         for Record { position, .. } in batch {
-            next.insert(position.partition, position.offset + 1);
+            self.settled
+                .next
+                .insert(position.partition, position.offset + 1);
         }
-        let mut offsets = TopicPartitionList::with_capacity(next.len());
-        for (partition, offset) in next {
-            offsets
-                .add_partition_offset(&self.topic, partition, Offset::Offset(offset))
-                .map_err(Error::Commit)?;
-        }
-        self.poller
-            .client
-            .commit(&offsets, CommitMode::Async)
-            .map_err(Error::Commit)?;
+        self.settled.pace.settled();
         Ok(())
     }
 
-    async fn close(self) {
+    async fn close(mut self) {
+        if let Err(error) = self.commit() {
+            tracing::warn!(%error, "not committed, to be read again");
+        }
         self.poller.stop().await;
     }
 }

@@ -1,7 +1,7 @@
 //! RabbitMQ as a source of records.
 
 use clima_consumer_core::store::Broker;
-use clima_consumer_core::{Record, Source, SourceError};
+use clima_consumer_core::{Pace, Record, Source, SourceError};
 use clima_writer_rabbitmq::{Message, Producer, RabbitmqConfig, connect};
 use futures::{FutureExt as _, StreamExt as _};
 use lapin::message::Delivery;
@@ -13,6 +13,10 @@ use crate::error::Error;
 
 /// Deliveries that the broker sends ahead. A quorum queue takes no more than 2,000 for a consumer.
 const PREFETCH: u16 = 1_500;
+
+/// Settled deliveries that are acknowledged at once. The broker sends no more than [`PREFETCH`] ahead of the
+/// acknowledgements, so holding back many would starve us.
+const HELD_BACK: u64 = 500;
 
 /// Deliveries of the queue, over a connection that is made when it is needed.
 pub(crate) struct RabbitmqSource {
@@ -26,6 +30,41 @@ struct Session {
     connection: Connection,
     channel: Channel,
     deliveries: lapin::Consumer,
+    /// The tags up to here are settled, up to there acknowledged.
+    settled: u64,
+    acknowledged: u64,
+    pace: Pace,
+}
+
+impl Session {
+    /// Waits for a delivery, and acknowledges meanwhile what is due.
+    async fn next(&mut self) -> Result<Record<u64>, Error> {
+        loop {
+            if self.pace.is_due() {
+                self.acknowledge().await?;
+            }
+            tokio::select! {
+                arrived = self.deliveries.next() => return record(arrived),
+                () = self.pace.due() => {}
+            }
+        }
+    }
+
+    async fn acknowledge(&mut self) -> Result<(), Error> {
+        self.pace.done();
+        if self.acknowledged == self.settled {
+            return Ok(());
+        }
+        // Batches are taken in the order of the tags and settled one after the other, so every lower tag of
+        // this channel is counted or set aside, too.
+        let multiple = BasicAckOptions { multiple: true };
+        self.channel
+            .basic_ack(self.settled, multiple)
+            .await
+            .map_err(Error::Lost)?;
+        self.acknowledged = self.settled;
+        Ok(())
+    }
 }
 
 impl RabbitmqSource {
@@ -47,8 +86,7 @@ impl RabbitmqSource {
 
     async fn take(&mut self, max: usize) -> Result<Vec<Record<u64>>, Error> {
         let session = self.session().await?;
-        let first = session.deliveries.next().await;
-        let mut batch = vec![record(first)?];
+        let mut batch = vec![session.next().await?];
         while batch.len() < max {
             // What has arrived is taken; what has failed by now shows at the next call.
             let Some(arrived @ Some(Ok(_))) = session.deliveries.next().now_or_never() else {
@@ -79,6 +117,9 @@ async fn open(config: &RabbitmqConfig) -> Result<Session, lapin::Error> {
         connection,
         channel,
         deliveries,
+        settled: 0,
+        acknowledged: 0,
+        pace: Pace::default(),
     })
 }
 
@@ -118,22 +159,22 @@ impl Source for RabbitmqSource {
     }
 
     async fn acknowledge(&mut self, batch: &[Record<u64>]) -> Result<(), SourceError> {
-        let (Some(session), Some(last)) = (&self.session, batch.last()) else {
+        let (Some(session), Some(last)) = (&mut self.session, batch.last()) else {
             return Ok(());
         };
-        // Batches are taken in the order of the tags and settled one after the other, so every lower tag of
-        // this channel is counted or set aside, too.
-        let multiple = BasicAckOptions { multiple: true };
-        session
-            .channel
-            .basic_ack(last.position, multiple)
-            .await
-            .map_err(|error| Error::Lost(error).into())
+        session.settled = last.position;
+        session.pace.settled();
+        if session.settled - session.acknowledged >= HELD_BACK {
+            session.acknowledge().await?;
+        }
+        Ok(())
     }
 
     async fn close(self) {
-        if let Some(session) = self.session {
-            // The acknowledgements are on the same connection, before this.
+        if let Some(mut session) = self.session {
+            if let Err(error) = session.acknowledge().await {
+                tracing::warn!(%error, "not acknowledged, to be delivered again");
+            }
             session.connection.close(200, "draining".into()).await.ok();
         }
     }
