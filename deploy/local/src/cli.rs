@@ -49,6 +49,8 @@ pub(crate) enum Command {
     Down,
     /// Wait until everything is counted, then empty the counts
     Reset,
+    /// Publish the records again that consumers had to set aside
+    Redrive,
     /// Show where each part is and how it does
     Status {
         /// Print JSON

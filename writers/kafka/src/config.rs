@@ -6,6 +6,15 @@ use clima_service::process::{Configured, ProcessConfig};
 use clima_writer_core::WriterConfig;
 use rdkafka::ClientConfig;
 
+/// Topic of accepted tweets.
+const TOPIC: &str = "clima.tweets";
+/// Topic of what cannot be counted.
+const DEAD_TOPIC: &str = "clima.tweets.dead";
+/// Partitions of a new topic.
+const PARTITIONS: i32 = 6;
+/// As many replicas as the broker's own settings say.
+const BROKERS_CHOICE: i32 = -1;
+
 /// Publishes accepted tweets to Kafka.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "clima-writer-kafka", version, about)]
@@ -31,7 +40,7 @@ pub struct KafkaConfig {
         long = "kafka-topic",
         env = "CLIMA_KAFKA_TOPIC",
         value_name = "TOPIC",
-        default_value = "clima.tweets"
+        default_value = TOPIC
     )]
     pub topic: String,
 
@@ -40,20 +49,31 @@ pub struct KafkaConfig {
         long = "kafka-dead-topic",
         env = "CLIMA_KAFKA_DEAD_TOPIC",
         value_name = "TOPIC",
-        default_value = "clima.tweets.dead"
+        default_value = DEAD_TOPIC
     )]
     pub dead_topic: String,
 
     /// Partitions of a topic that is created.
-    #[arg(long = "kafka-partitions", env = "CLIMA_KAFKA_PARTITIONS", value_name = "COUNT", default_value_t = 6, value_parser = clap::value_parser!(i32).range(1..=1_000))]
+    #[arg(long = "kafka-partitions", env = "CLIMA_KAFKA_PARTITIONS", value_name = "COUNT", default_value_t = PARTITIONS, value_parser = clap::value_parser!(i32).range(1..=1_000))]
     pub partitions: i32,
 
     /// Replicas of a topic that is created; -1 leaves it to the broker.
-    #[arg(long = "kafka-replicas", env = "CLIMA_KAFKA_REPLICAS", value_name = "COUNT", default_value_t = -1, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1..=100))]
+    #[arg(long = "kafka-replicas", env = "CLIMA_KAFKA_REPLICAS", value_name = "COUNT", default_value_t = BROKERS_CHOICE, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1..=100))]
     pub replicas: i32,
 }
 
 impl KafkaConfig {
+    /// The defaults, at these brokers.
+    pub fn new(brokers: &str) -> Self {
+        Self {
+            kafka_brokers: brokers.to_owned(),
+            topic: TOPIC.to_owned(),
+            dead_topic: DEAD_TOPIC.to_owned(),
+            partitions: PARTITIONS,
+            replicas: BROKERS_CHOICE,
+        }
+    }
+
     /// What every client of ours has in common.
     pub fn client(&self) -> ClientConfig {
         let mut client = ClientConfig::new();

@@ -8,6 +8,9 @@ use lapin::uri::{AMQPScheme, AMQPUri};
 
 use crate::topology::Names;
 
+/// First part of the names of what is ours.
+const PREFIX: &str = "clima";
+
 /// Publishes accepted tweets to RabbitMQ.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "clima-writer-rabbitmq", version, about)]
@@ -33,12 +36,24 @@ pub struct RabbitmqConfig {
         long = "rabbitmq-prefix",
         env = "CLIMA_RABBITMQ_PREFIX",
         value_name = "PREFIX",
-        default_value = "clima"
+        default_value = PREFIX
     )]
     pub prefix: String,
 }
 
 impl RabbitmqConfig {
+    /// The defaults, at this URL.
+    ///
+    /// # Errors
+    ///
+    /// It is no URL of a RabbitMQ broker.
+    pub fn new(text: &str) -> Result<Self, String> {
+        Ok(Self {
+            url: url(text)?,
+            prefix: PREFIX.to_owned(),
+        })
+    }
+
     /// The names of what is ours.
     pub fn names(&self) -> Names {
         Names::new(&self.prefix)

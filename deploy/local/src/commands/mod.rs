@@ -9,6 +9,7 @@ mod detach;
 pub(crate) mod down;
 pub(crate) mod logs;
 pub(crate) mod part;
+pub(crate) mod redrive;
 pub(crate) mod reset;
 pub(crate) mod status;
 pub(crate) mod up;

@@ -4,13 +4,18 @@
 //! turns on it, compare by id, and leave every part running, so that their order does not matter.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use clima_local::load::{Load, Until};
-use clima_local::{Backlog, Counts, PATHS, Part, Stack, StackFile};
+use clima_local::{Backlog, Counts, PATHS, Part, Redriven, Stack, StackFile, redrive};
+use clima_proto::clima::v1::TweetEvent;
 use clima_proto::id::{IDEMPOTENCY_KEY, TWEET_ID, TweetId};
 use clima_proto::wethertweet::weather_tweet_service_client::WeatherTweetServiceClient;
 use clima_proto::wethertweet::{Municipalities, WeatherTweetRequest, Weathers};
+use clima_service::readiness::Readiness;
+use clima_writer_kafka::KafkaConfig;
+use clima_writer_rabbitmq::RabbitmqConfig;
+use prost::Message as _;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tonic::Request;
 
@@ -218,4 +223,43 @@ async fn what_is_accepted_by_rest_is_counted_once_per_path_in_every_aggregate() 
         let table = counts.table(path).await.unwrap();
         assert_eq!(table.values().sum::<u64>(), total, "{path}: {table:?}");
     }
+}
+
+/// Publishes an event where poison goes, on both paths.
+async fn set_aside(stack: &Stack, event: &TweetEvent) {
+    let letter = event.encode_to_vec();
+    let kafka = KafkaConfig::new(&stack.address(Part::Kafka));
+    let producer = clima_writer_kafka::Producer::new(&kafka, &kafka.dead_topic).unwrap();
+    producer.send(&letter, None).await.unwrap();
+
+    let rabbitmq = RabbitmqConfig::new(&stack.rabbitmq_url()).unwrap();
+    let dead = rabbitmq.names().dead;
+    let readiness = Readiness::default();
+    let (producer, keeper) =
+        clima_writer_rabbitmq::Producer::new(rabbitmq, dead, readiness.part("rabbitmq"));
+    tokio::spawn(keeper.run());
+    let mut changes = readiness.changes();
+    while changes.next().await == Some(false) {}
+    let message = clima_writer_rabbitmq::Message {
+        payload: letter,
+        ..Default::default()
+    };
+    producer.send(message).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_dead_letter_that_can_be_counted_is_counted_once_after_a_redrive() {
+    let stack = stack().await;
+    let file = StackFile::of(&stack);
+    let id = TweetId::from_parts(&[0xd0; 16], 7).unwrap();
+    let event = clima_proto::event::new(id, TWEET, SystemTime::now());
+    set_aside(&stack, &event).await;
+    assert!(paths_of(&stack, id).await.is_empty());
+    let one_each = Redriven {
+        kafka: 1,
+        rabbitmq: 1,
+    };
+    assert_eq!(redrive(&file).await.unwrap(), one_each);
+    assert_eq!(paths_of(&stack, id).await, BTreeSet::from(PATHS));
+    assert_eq!(redrive(&file).await.unwrap(), Redriven::default());
 }
