@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check that does not run the system. All of them run, whatever fails, and failures are summed up at
-# the end. `lint.sh NAME...` runs only the steps named: fmt clippy deny proto shell yaml python.
+# the end. `lint.sh NAME...` runs only the steps named: fmt clippy deny layers proto shell yaml python.
 set -euo pipefail
 # shellcheck source=deploy/local/tools/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -44,6 +44,26 @@ lint_deny() {
   fi
 }
 
+# No process carries the client of a broker that it does not talk to.
+lint_layers() {
+  local binary client
+  while read -r binary client; do
+    if cargo tree --locked --package "$binary" --edges normal --prefix none | grep -q "^$client v"; then
+      echo "$binary must not depend on $client"
+      return 1
+    fi
+  done <<'END'
+clima-rest rdkafka
+clima-rest lapin
+clima-gateway rdkafka
+clima-gateway lapin
+clima-writer-kafka lapin
+clima-writer-rabbitmq rdkafka
+clima-consumer-kafka lapin
+clima-consumer-rabbitmq rdkafka
+END
+}
+
 lint_proto() {
   local buf
   "$tools/googleapis.sh"
@@ -71,7 +91,7 @@ lint_python() {
 }
 
 if [ $# = 0 ]; then
-  set -- fmt clippy deny proto shell yaml python
+  set -- fmt clippy deny layers proto shell yaml python
 fi
 
 failed=()
