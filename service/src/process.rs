@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use prometheus_client::registry::Registry;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -162,7 +162,7 @@ impl Process {
             readiness: Readiness::default(),
             registry: Registry::with_prefix("clima"),
             shutdown,
-            admin: bind("admin", config.admin_listen).await?,
+            admin: bind("admin", config.admin_listen)?,
             drain_timeout: config.drain_timeout,
         })
     }
@@ -198,14 +198,29 @@ impl Process {
 /// # Errors
 ///
 /// The address is taken, not ours, or not allowed.
-pub async fn bind(port: &'static str, address: SocketAddr) -> Result<TcpListener, RunError> {
+pub fn bind(port: &'static str, address: SocketAddr) -> Result<TcpListener, RunError> {
     let failed = |source| RunError::Bind {
         port,
         address,
         source,
     };
-    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let listener = listen(address).map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     tracing::info!(port, address = %bound, "listening");
     Ok(listener)
+}
+
+/// Connections that the operating system keeps until they are accepted. `TcpListener::bind` asks for so few
+/// that a burst of new clients overflows it; each of those waits a second for its next SYN then.
+const BACKLOG: u32 = 1_024;
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4(),
+        SocketAddr::V6(_) => TcpSocket::new_v6(),
+    }?;
+    // A restarted process takes its port back from connections of its predecessor that are still closing.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
 }

@@ -28,8 +28,8 @@ use fan_out::FanOut;
 /// A port cannot be opened, or a task ended.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
     let mut process = Process::bind(&config.process, shutdown).await?;
-    let public = process::bind("grpc", config.listen).await?;
-    let internal = process::bind("internal grpc", config.internal_listen).await?;
+    let public = process::bind("grpc", config.listen)?;
+    let internal = process::bind("internal grpc", config.internal_listen)?;
 
     let ingest = Arc::new(IngestMetrics::register(&mut process.registry));
     let fan_out = FanOut {

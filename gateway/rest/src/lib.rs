@@ -31,7 +31,7 @@ pub use config::Config;
 /// A port cannot be opened, or a task ended.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
     let mut process = Process::bind(&config.process, shutdown).await?;
-    let listener = process::bind("http", config.listen).await?;
+    let listener = process::bind("http", config.listen)?;
 
     let channel = balanced(
         "gateway",
