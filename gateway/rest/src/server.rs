@@ -28,6 +28,8 @@ pub(crate) async fn serve(
 ) -> Result<(), Infallible> {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
+        // A client that closes its half after the request still wants its answer.
+        .half_close(true)
         .header_read_timeout(limits.header_timeout)
         .max_buf_size(limits.max_headers as usize)
         .max_headers(HEADERS);
