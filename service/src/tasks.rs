@@ -59,6 +59,8 @@ impl Tasks {
         budget: Duration,
     ) -> Result<(), TaskError> {
         tokio::select! {
+            // First, so that a task which ends because of the shutdown is not taken for one that died.
+            biased;
             () = shutdown.cancelled() => {}
             Some(ended) = self.running.join_next_with_id() => {
                 let (task, outcome) = self.name(ended);
@@ -146,5 +148,26 @@ mod tests {
         });
         shutdown.cancel();
         assert!(tasks.run(&shutdown, BUDGET).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_task_that_ends_because_of_the_shutdown_has_not_died() {
+        for _ in 0..100 {
+            let mut tasks = Tasks::default();
+            let shutdown = CancellationToken::new();
+            let (stop, asker) = (shutdown.clone(), shutdown.clone());
+            tasks.spawn("prompt", async move {
+                stop.cancelled().await;
+                Ok::<_, Infallible>(())
+            });
+            let ask = async {
+                tokio::task::yield_now().await;
+                asker.cancel();
+                // Gives the task its turn to end before `run` looks.
+                tokio::task::yield_now().await;
+            };
+            let (outcome, ()) = tokio::join!(biased; tasks.run(&shutdown, BUDGET), ask);
+            assert!(outcome.is_ok(), "{outcome:?}");
+        }
     }
 }
