@@ -138,6 +138,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_task_that_ends_at_once_after_the_shutdown_is_no_failure() {
+        // Many times: what is tried first must not be left to chance.
+        for _ in 0..100 {
+            let mut tasks = Tasks::default();
+            let shutdown = CancellationToken::new();
+            shutdown.cancel();
+            tasks.spawn("quick", async { Ok::<_, Infallible>(()) });
+            tokio::task::yield_now().await;
+            tasks.run(&shutdown, BUDGET).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn a_process_whose_tasks_drain_ends_well() {
         let mut tasks = Tasks::default();
         let shutdown = CancellationToken::new();
@@ -148,26 +161,5 @@ mod tests {
         });
         shutdown.cancel();
         assert!(tasks.run(&shutdown, BUDGET).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_task_that_ends_because_of_the_shutdown_has_not_died() {
-        for _ in 0..100 {
-            let mut tasks = Tasks::default();
-            let shutdown = CancellationToken::new();
-            let (stop, asker) = (shutdown.clone(), shutdown.clone());
-            tasks.spawn("prompt", async move {
-                stop.cancelled().await;
-                Ok::<_, Infallible>(())
-            });
-            let ask = async {
-                tokio::task::yield_now().await;
-                asker.cancel();
-                // Gives the task its turn to end before `run` looks.
-                tokio::task::yield_now().await;
-            };
-            let (outcome, ()) = tokio::join!(biased; tasks.run(&shutdown, BUDGET), ask);
-            assert!(outcome.is_ok(), "{outcome:?}");
-        }
     }
 }
