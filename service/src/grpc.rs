@@ -13,6 +13,7 @@ use tonic_health::server::health_reporter;
 
 use clima_proto::descriptors::FILE_DESCRIPTOR_SET;
 
+use crate::deadline;
 use crate::process::{Process, RunError};
 
 /// A dead peer is noticed after this long without an answer to a ping, on idle connections too.
@@ -76,17 +77,28 @@ pub fn spawn(
     Ok(())
 }
 
+/// After a shutdown every call has its answer by then; what is still open is a client that says nothing.
+const LAST_CALL: Duration = deadline::DEFAULT.saturating_add(Duration::from_secs(1));
+
 async fn serve(
     listener: TcpListener,
     routes: Routes,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder()
+    let ended = shutdown.clone();
+    let serving = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .max_concurrent_streams(MAX_STREAMS)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
-        .await
+        .serve_with_incoming_shutdown(incoming, ended.cancelled_owned());
+    let last_call = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(LAST_CALL).await;
+    };
+    tokio::select! {
+        outcome = serving => outcome,
+        () = last_call => Ok(()),
+    }
 }
