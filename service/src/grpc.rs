@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::service::Routes;
 use tonic::transport::Server;
@@ -54,7 +55,9 @@ pub fn spawn(
 
     let mut changes = process.readiness.changes();
     let done = process.shutdown.clone();
+    let (unreported, reported) = oneshot::channel::<Infallible>();
     process.tasks.spawn("health", async move {
+        let mut unreported = Some(unreported);
         let report = async |status: ServingStatus| {
             for service in services.iter().chain(&[""]) {
                 reporter.set_service_status(*service, status).await;
@@ -67,13 +70,17 @@ pub fn spawn(
                 ServingStatus::NotServing
             })
             .await;
+            drop(unreported.take());
         }
         report(ServingStatus::NotServing).await;
         Ok::<_, Infallible>(())
     });
-    process
-        .tasks
-        .spawn(port, serve(listener, routes, process.shutdown.clone()));
+    let shutdown = process.shutdown.clone();
+    process.tasks.spawn(port, async move {
+        // A new reporter says SERVING of `""`, whatever is true: nobody may hear it before the first report.
+        reported.await.ok();
+        serve(listener, routes, shutdown).await
+    });
     Ok(())
 }
 
