@@ -73,6 +73,7 @@ macro_rules! writer_contract {
             an_invalid_tweet_is_refused_and_not_published,
             every_one_of_many_concurrent_tweets_that_was_ok_is_published,
             a_killed_broker_loses_nothing_that_was_ok,
+            a_writer_that_starts_before_its_broker_works_once_that_is_there,
             a_stalled_broker_makes_tweets_ambiguous_at_their_deadline,
             more_than_the_limit_in_flight_is_refused_at_once,
             a_draining_writer_answers_what_is_in_flight,
