@@ -9,7 +9,6 @@ use axum::routing::get;
 use http::{StatusCode, header};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
 
 use crate::readiness::Readiness;
 
@@ -22,7 +21,7 @@ struct Admin {
     registry: Arc<Registry>,
 }
 
-/// Serves the admin port until `shutdown`.
+/// Serves the admin port until the future is dropped.
 ///
 /// # Errors
 ///
@@ -31,7 +30,6 @@ pub async fn serve(
     listener: TcpListener,
     readiness: Readiness,
     registry: Registry,
-    shutdown: CancellationToken,
 ) -> std::io::Result<()> {
     let admin = Admin {
         readiness,
@@ -42,9 +40,7 @@ pub async fn serve(
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .with_state(admin);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown.cancelled_owned())
-        .await
+    axum::serve(listener, router).await
 }
 
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {

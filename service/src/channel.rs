@@ -83,10 +83,7 @@ pub fn balanced(
         changes,
         known: BTreeSet::new(),
     };
-    tasks.spawn(name, async move {
-        resolver.run(shutdown).await;
-        Ok::<_, Infallible>(())
-    });
+    resolver.spawn(tasks, shutdown);
     channel
 }
 
@@ -119,18 +116,32 @@ async fn until_serving(mut health: HealthClient<Channel>) {
     }
 }
 
+/// An address, and the target that it was found under: two names may lead to one address, and when one of them
+/// moves away, the other is still there.
+type Replica = (usize, SocketAddr);
+
 struct Resolver {
     name: &'static str,
     targets: Targets,
-    changes: Sender<Change<(SocketAddr, usize), Endpoint>>,
-    known: BTreeSet<(usize, SocketAddr)>,
+    changes: Sender<Change<(Replica, usize), Endpoint>>,
+    known: BTreeSet<Replica>,
 }
 
 impl Resolver {
-    async fn run(mut self, shutdown: CancellationToken) {
+    /// Cut short wherever it is: neither a slow name server nor a channel that nobody calls any more may hold
+    /// back the end of the process.
+    fn spawn(self, tasks: &mut Tasks, shutdown: CancellationToken) {
+        tasks.spawn(self.name, async move {
+            shutdown.run_until_cancelled(self.run()).await;
+            Ok::<_, Infallible>(())
+        });
+    }
+
+    async fn run(mut self) {
         let mut ticks = tokio::time::interval(RESOLVE_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+        loop {
+            ticks.tick().await;
             if let Some(found) = self.resolve().await {
                 self.apply(found).await;
             }
@@ -139,7 +150,7 @@ impl Resolver {
 
     /// The addresses of all targets; none when any of them cannot be resolved now, which is no reason to
     /// let go of replicas that work.
-    async fn resolve(&self) -> Option<BTreeSet<(usize, SocketAddr)>> {
+    async fn resolve(&self) -> Option<BTreeSet<Replica>> {
         let mut found = BTreeSet::new();
         for (index, target) in self.targets.0.iter().enumerate() {
             match lookup_host((target.host.as_str(), target.port)).await {
@@ -153,23 +164,22 @@ impl Resolver {
         Some(found)
     }
 
-    async fn apply(&mut self, found: BTreeSet<(usize, SocketAddr)>) {
-        for &(index, address) in found.difference(&self.known) {
+    async fn apply(&mut self, found: BTreeSet<Replica>) {
+        for &replica in found.difference(&self.known) {
+            let (index, address) = replica;
             tracing::info!(target = self.name, %address, "replica found");
             for connection in 0..CONNECTIONS {
                 let endpoint = endpoint(&self.targets.0[index].uri, address);
-                let insert = Change::Insert((address, connection), endpoint);
+                let insert = Change::Insert((replica, connection), endpoint);
                 // The channel is gone, and with it the need for addresses.
                 self.changes.send(insert).await.ok();
             }
         }
-        for &(_, address) in self.known.difference(&found) {
-            tracing::info!(target = self.name, %address, "replica gone");
+        for &replica in self.known.difference(&found) {
+            tracing::info!(target = self.name, address = %replica.1, "replica gone");
             for connection in 0..CONNECTIONS {
-                self.changes
-                    .send(Change::Remove((address, connection)))
-                    .await
-                    .ok();
+                let remove = Change::Remove((replica, connection));
+                self.changes.send(remove).await.ok();
             }
         }
         self.known = found;
@@ -201,6 +211,45 @@ mod tests {
             .map(|target| (target.host.as_str(), target.port))
             .collect();
         assert_eq!(found, [("writer", 50061), ("127.0.0.1", 5)]);
+    }
+
+    #[tokio::test]
+    async fn an_address_that_two_names_shared_stays_when_one_of_them_moves_away() {
+        let (changes, mut seen) = tokio::sync::mpsc::channel(64);
+        let mut resolver = Resolver {
+            name: "writer",
+            targets: "http://one:5,http://two:5".parse().unwrap(),
+            changes,
+            known: BTreeSet::new(),
+        };
+        let shared = "127.0.0.1:5".parse().unwrap();
+        resolver.apply([(0, shared), (1, shared)].into()).await;
+        resolver.apply([(0, shared)].into()).await;
+        let mut connected = BTreeSet::new();
+        while let Ok(change) = seen.try_recv() {
+            match change {
+                Change::Insert(key, _) => assert!(connected.insert(key)),
+                Change::Remove(key) => assert!(connected.remove(&key)),
+            }
+        }
+        assert_eq!(connected, [((0, shared), 0), ((0, shared), 1)].into());
+    }
+
+    #[tokio::test]
+    async fn a_shutdown_does_not_wait_for_a_channel_that_nobody_calls() {
+        let (changes, _unread) = tokio::sync::mpsc::channel(1);
+        let resolver = Resolver {
+            name: "writer",
+            targets: "http://127.0.0.1:5,http://127.0.0.2:5".parse().unwrap(),
+            changes,
+            known: BTreeSet::new(),
+        };
+        let shutdown = CancellationToken::new();
+        let mut tasks = Tasks::default();
+        resolver.spawn(&mut tasks, shutdown.clone());
+        tokio::task::yield_now().await;
+        shutdown.cancel();
+        tasks.run(&shutdown, Duration::from_secs(5)).await.unwrap();
     }
 
     #[test]

@@ -128,6 +128,13 @@ fn problem(setting: &Arg, value: &OsString) -> Option<String> {
         .arg(alone)
         .try_get_matches_from([OsString::from("check"), flag])
         .err()?;
+    if setting.is_hide_env_values_set() {
+        // What --help does not show is not shown here either: the value may hold a password. A parser of such a
+        // setting must not repeat what it was given.
+        let reason = std::error::Error::source(&error).map(ToString::to_string);
+        let reason = reason.unwrap_or_else(|| "is not valid".to_owned());
+        return Some(format!("{}: {reason}", name(setting)));
+    }
     let text = error.render().to_string();
     let reason = text.lines().next().unwrap_or_default();
     let reason = reason.strip_prefix("error: ").unwrap_or(reason);
@@ -160,6 +167,15 @@ mod tests {
         low: u8,
         #[arg(long, default_value_t = 2)]
         high: u8,
+        #[arg(long, hide_env_values = true, value_parser = secret)]
+        secret: Option<String>,
+    }
+
+    fn secret(text: &str) -> Result<String, String> {
+        match text {
+            "open sesame" => Ok(text.to_owned()),
+            _ => Err("not the word".to_owned()),
+        }
     }
 
     impl Check for Config {
@@ -207,6 +223,15 @@ mod tests {
             (config.listen.port(), config.url.as_str(), config.high),
             (1, "u", 2)
         );
+    }
+
+    #[test]
+    fn a_wrong_value_that_help_would_hide_is_not_repeated() {
+        assert_eq!(
+            problems(&["--url", "u", "--secret", "hunter2"]),
+            ["--secret: not the word"]
+        );
+        assert!(load(&["--url", "u", "--secret", "open sesame"]).is_ok());
     }
 
     #[test]

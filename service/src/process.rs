@@ -163,21 +163,23 @@ impl Process {
         })
     }
 
+    /// Address of the admin port.
+    ///
+    /// # Errors
+    ///
+    /// The socket has none, which the operating system would have to explain.
+    pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+
     /// Runs until shutdown, then drains within the budget.
     ///
     /// # Errors
     ///
     /// A task ended before, or did not end after.
     pub async fn run(mut self) -> Result<(), RunError> {
-        self.tasks.spawn(
-            "admin",
-            admin::serve(
-                self.admin,
-                self.readiness.clone(),
-                self.registry,
-                self.shutdown.clone(),
-            ),
-        );
+        // Served to the last moment: a probe is told that the process drains, and the last counts can be read.
+        let admin = admin::serve(self.admin, self.readiness.clone(), self.registry);
         let readiness = self.readiness;
         let draining = self.shutdown.clone();
         self.tasks.spawn("drain", async move {
@@ -185,7 +187,13 @@ impl Process {
             readiness.drain();
             Ok::<_, std::convert::Infallible>(())
         });
-        Ok(self.tasks.run(&self.shutdown, self.drain_timeout).await?)
+        tokio::select! {
+            outcome = self.tasks.run(&self.shutdown, self.drain_timeout) => Ok(outcome?),
+            ended = admin => {
+                let reason = ended.err().map_or_else(|| "without an error".to_owned(), |e| e.to_string());
+                Err(TaskError::Ended { task: "admin", reason }.into())
+            }
+        }
     }
 }
 

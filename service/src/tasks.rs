@@ -58,18 +58,20 @@ impl Tasks {
         shutdown: &CancellationToken,
         budget: Duration,
     ) -> Result<(), TaskError> {
+        let mut failure = None;
         tokio::select! {
-            // First, so that a task which ends because of the shutdown is not taken for one that died.
-            biased;
             () = shutdown.cancelled() => {}
             Some(ended) = self.running.join_next_with_id() => {
                 let (task, outcome) = self.name(ended);
-                let reason = outcome.err().unwrap_or_else(|| "without an error".to_owned());
-                return Err(TaskError::Ended { task, reason });
+                // A task that was asked to end may be seen here before the request is.
+                if !shutdown.is_cancelled() {
+                    let reason = outcome.err().unwrap_or_else(|| "without an error".to_owned());
+                    return Err(TaskError::Ended { task, reason });
+                }
+                failure = outcome.err().map(|reason| TaskError::Ended { task, reason });
             }
         }
         let drained = tokio::time::timeout(budget, async {
-            let mut failure = None;
             while let Some(ended) = self.running.join_next_with_id().await {
                 let (task, outcome) = self.name(ended);
                 if let Err(reason) = outcome {
@@ -138,6 +140,19 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_task_that_ends_at_once_after_the_shutdown_is_no_failure() {
+        // Many times: what is tried first must not be left to chance.
+        for _ in 0..100 {
+            let mut tasks = Tasks::default();
+            let shutdown = CancellationToken::new();
+            shutdown.cancel();
+            tasks.spawn("quick", async { Ok::<_, Infallible>(()) });
+            tokio::task::yield_now().await;
+            tasks.run(&shutdown, BUDGET).await.unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn a_process_whose_tasks_drain_ends_well() {
         let mut tasks = Tasks::default();
         let shutdown = CancellationToken::new();
@@ -148,26 +163,5 @@ mod tests {
         });
         shutdown.cancel();
         assert!(tasks.run(&shutdown, BUDGET).await.is_ok());
-    }
-
-    #[tokio::test]
-    async fn a_task_that_ends_because_of_the_shutdown_has_not_died() {
-        for _ in 0..100 {
-            let mut tasks = Tasks::default();
-            let shutdown = CancellationToken::new();
-            let (stop, asker) = (shutdown.clone(), shutdown.clone());
-            tasks.spawn("prompt", async move {
-                stop.cancelled().await;
-                Ok::<_, Infallible>(())
-            });
-            let ask = async {
-                tokio::task::yield_now().await;
-                asker.cancel();
-                // Gives the task its turn to end before `run` looks.
-                tokio::task::yield_now().await;
-            };
-            let (outcome, ()) = tokio::join!(biased; tasks.run(&shutdown, BUDGET), ask);
-            assert!(outcome.is_ok(), "{outcome:?}");
-        }
     }
 }

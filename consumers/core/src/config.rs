@@ -15,12 +15,13 @@ pub struct ConsumerConfig {
         long,
         env = "CLIMA_VALKEY_URL",
         value_name = "URL",
-        hide_env_values = true
+        hide_env_values = true,
+        value_parser = url
     )]
     pub valkey_url: String,
 
     /// How long counts live after the last tweet of their path, at least 24h.
-    #[arg(long, env = "CLIMA_DATA_TTL", value_name = "TIME", default_value = "7d", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "CLIMA_DATA_TTL", value_name = "TIME", default_value = "7d", value_parser = ttl)]
     pub data_ttl: Duration,
 
     /// Replicas of Valkey that must have a batch on disk before it is acknowledged (WAITAOF); 0 asks the primary only.
@@ -39,6 +40,21 @@ pub struct ConsumerConfig {
     /// Settings of every process.
     #[command(flatten)]
     pub process: ProcessConfig,
+}
+
+fn url(text: &str) -> Result<String, String> {
+    // The client's own words are not passed on: they may repeat the URL, and the password with it.
+    match StoreConfig::check_url(text) {
+        Ok(()) => Ok(text.to_owned()),
+        Err(_) => Err("is not of the form redis://user:password@host:port/database".to_owned()),
+    }
+}
+
+fn ttl(text: &str) -> Result<Duration, String> {
+    let ttl = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    StoreConfig::check_ttl("it", ttl)
+        .map(|()| ttl)
+        .map_err(|error| error.to_string())
 }
 
 /// Longest wait for the replicas' disks.

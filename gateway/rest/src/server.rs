@@ -3,6 +3,7 @@
 use std::convert::Infallible;
 use std::pin::pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use clima_service::backoff::Backoff;
@@ -11,6 +12,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -18,6 +20,9 @@ use crate::config::Limits;
 
 /// Most headers of a request.
 const HEADERS: usize = 64;
+
+/// What a draining connection is granted beyond the longest time of a request, to write the answer.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// Serves until `shutdown`, then finishes the requests in flight.
 pub(crate) async fn serve(
@@ -36,6 +41,7 @@ pub(crate) async fn serve(
     let service = TowerToHyperService::new(router);
     let places = Arc::new(Semaphore::new(limits.max_connections as usize));
     let connections = TaskTracker::new();
+    let longest = limits.deadline.max(limits.body_timeout) + LAST_WORDS;
     let mut delays = Backoff::RECONNECT.delays();
 
     while let Some(next) = shutdown.run_until_cancelled(next(&listener, &places)).await {
@@ -50,7 +56,9 @@ pub(crate) async fn serve(
                         outcome = connection.as_mut() => outcome,
                         () = shutdown.cancelled() => {
                             connection.as_mut().graceful_shutdown();
-                            connection.await
+                            // Only half a request is not answered by then, and nobody can say when the rest comes.
+                            let Ok(outcome) = timeout(longest, connection).await else { return };
+                            outcome
                         }
                     };
                     if let Err(error) = outcome {
@@ -66,6 +74,8 @@ pub(crate) async fn serve(
             }
         }
     }
+    // An open port would take in connections that nobody serves.
+    drop(listener);
     connections.close();
     connections.wait().await;
     Ok(())

@@ -81,7 +81,7 @@ impl Lane {
             let outcome = match &outcomes {
                 Ok(statuses) => statuses.get(index).map_or_else(
                     || Err(self.failure(&Status::internal("an answer is missing"))),
-                    fate::from_message,
+                    |status| fate::from_message(status).map_err(|status| self.presentable(status)),
                 ),
                 Err(status) => Err(status.clone()),
             };
@@ -107,14 +107,35 @@ impl Lane {
         }
     }
 
+    /// The status of one event as its sender may see it. A code for faults that nobody foresaw comes with words
+    /// that nobody wrote for a client: they are for the log.
+    fn presentable(&self, status: Status) -> Status {
+        if !matches!(
+            status.code(),
+            Code::Internal | Code::Unknown | Code::DataLoss
+        ) {
+            return status;
+        }
+        tracing::warn!(service = self.service, code = ?status.code(), message = status.message(), "an event failed");
+        Fate::of(&status).status(status.code(), format!("{} failed", self.service))
+    }
+
     /// The status of a call that failed as a whole. What the transport says is for the log; the caller
-    /// learns that the service could not be reached, and what that means for the tweet.
+    /// learns that the service could not be reached, or was too slow, and what that means for the tweet.
     fn failure(&self, status: &Status) -> Status {
         let cause = std::error::Error::source(status).map(ToString::to_string);
         tracing::debug!(service = self.service, code = ?status.code(), message = status.message(), cause, "call failed");
         self.metrics.failed(self.service);
         match status.code() {
-            Code::ResourceExhausted => Fate::of(status).restate(status),
+            Code::ResourceExhausted => Fate::of(status).status(
+                Code::ResourceExhausted,
+                format!("{} is overloaded", self.service),
+            ),
+            // tonic tells an expired `grpc-timeout` as CANCELLED.
+            Code::DeadlineExceeded | Code::Cancelled => Fate::of(status).status(
+                Code::DeadlineExceeded,
+                format!("{} did not answer in time", self.service),
+            ),
             _ => Fate::of(status).status(
                 Code::Unavailable,
                 format!("{} cannot be reached", self.service),

@@ -61,7 +61,10 @@ impl RabbitmqConfig {
 }
 
 fn url(text: &str) -> Result<AMQPUri, String> {
-    let mut uri: AMQPUri = text.parse()?;
+    // The client's own words are not passed on: they may repeat the whole URL, and the password with it.
+    let mut uri: AMQPUri = text
+        .parse()
+        .map_err(|_| "is not of the form amqp://user:password@host:port/vhost".to_owned())?;
     if uri.scheme != AMQPScheme::AMQP {
         return Err("only amqp:// is supported".to_owned());
     }

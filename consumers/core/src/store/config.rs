@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bb8_redis::redis::RedisError;
+use bb8_redis::redis::{Client, RedisError};
 
 use super::keys::Broker;
 
@@ -84,12 +84,30 @@ impl StoreConfig {
         self.check().err()
     }
 
-    pub(super) fn check(&self) -> Result<(), StoreConfigError> {
-        for (name, ttl) in [("data_ttl", self.data_ttl), ("seen_ttl", self.seen_ttl)] {
-            if !(MIN_TTL..=MAX_TTL).contains(&ttl) || ttl.subsec_nanos() != 0 {
-                return Err(StoreConfigError::Ttl(name));
-            }
+    /// Whether this is the URL of a server. Nothing is connected.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreConfigError::Url`]; its source may repeat the URL.
+    pub fn check_url(url: &str) -> Result<(), StoreConfigError> {
+        Client::open(url).map(drop).map_err(StoreConfigError::Url)
+    }
+
+    /// Whether a time to live, named so in the error, is in its range.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreConfigError::Ttl`].
+    pub fn check_ttl(name: &'static str, ttl: Duration) -> Result<(), StoreConfigError> {
+        if !(MIN_TTL..=MAX_TTL).contains(&ttl) || ttl.subsec_nanos() != 0 {
+            return Err(StoreConfigError::Ttl(name));
         }
+        Ok(())
+    }
+
+    pub(super) fn check(&self) -> Result<(), StoreConfigError> {
+        Self::check_ttl("data_ttl", self.data_ttl)?;
+        Self::check_ttl("seen_ttl", self.seen_ttl)?;
         if self.connections == 0 {
             return Err(StoreConfigError::Connections);
         }
