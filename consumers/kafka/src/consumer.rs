@@ -1,6 +1,7 @@
 //! Kafka as a source of records.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use clima_consumer_core::store::Broker;
 use clima_consumer_core::{Pace, Record, Source, SourceError};
@@ -21,7 +22,8 @@ pub(crate) struct KafkaSource {
     settled: Settled,
 }
 
-/// What is to be committed: of each partition the offset after the last settled record.
+/// What is to be committed: of each partition of the assignment the offset after the last settled record. It is
+/// kept after a commit, since the broker may not take that.
 #[derive(Debug, Default)]
 struct Settled {
     pace: Pace,
@@ -42,16 +44,17 @@ impl KafkaSource {
     /// Commits what is settled, unless the partitions were assigned anew: then they are read again from what
     /// was committed before.
     fn commit(&mut self) -> Result<(), Error> {
+        self.settled.pace.done();
         let Settled {
             assignment, next, ..
-        } = std::mem::take(&mut self.settled);
-        if next.is_empty() || assignment != self.poller.assignment() {
+        } = &self.settled;
+        if next.is_empty() || *assignment != self.poller.assignment() {
             return Ok(());
         }
         let mut offsets = TopicPartitionList::with_capacity(next.len());
         for (partition, offset) in next {
             offsets
-                .add_partition_offset(&self.topic, partition, Offset::Offset(offset))
+                .add_partition_offset(&self.topic, *partition, Offset::Offset(*offset))
                 .map_err(Error::Commit)?;
         }
         self.poller
@@ -71,6 +74,7 @@ impl Source for KafkaSource {
             if self.settled.pace.is_due() {
                 self.commit()?;
             }
+            let client = Arc::clone(&self.poller.client);
             tokio::select! {
                 taken = self.poller.records.recv_many(&mut polled, max) => {
                     if taken == 0 {
@@ -78,6 +82,10 @@ impl Source for KafkaSource {
                     }
                 }
                 () = self.settled.pace.due() => continue,
+                () = client.context().commit_failed() => {
+                    self.settled.pace.settled();
+                    continue;
+                }
             }
             let assignment = self.poller.assignment();
             let mut batch = Vec::with_capacity(polled.len());

@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clima_consumer_core::consumer_contract;
 use clima_consumer_core::contract::{Broker, RunningConsumer};
@@ -13,6 +13,7 @@ use clima_local::{Counts, Part, Stack};
 use clima_writer_kafka::{KafkaConfig, Producer, topology};
 use futures::future::join_all;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaResult;
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -64,15 +65,24 @@ impl Kafka {
     }
 }
 
+/// What Kafka answers. For a moment after a restart it knows neither leaders nor coordinators.
+fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> T {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    }
+}
+
 /// The partitions of a topic, with their first and next offsets.
 fn partitions(client: &BaseConsumer, topic: &str) -> Vec<(i32, i64, i64)> {
-    let metadata = client.fetch_metadata(Some(topic), TIMEOUT).unwrap();
+    let metadata = patiently(|| client.fetch_metadata(Some(topic), TIMEOUT));
     let partitions = metadata.topics()[0].partitions().iter();
     partitions
         .map(|partition| {
-            let (low, high) = client
-                .fetch_watermarks(topic, partition.id(), TIMEOUT)
-                .unwrap();
+            let (low, high) = patiently(|| client.fetch_watermarks(topic, partition.id(), TIMEOUT));
             (partition.id(), low, high)
         })
         .collect()
@@ -117,7 +127,7 @@ impl Broker for Kafka {
             for (partition, _, _) in &partitions {
                 list.add_partition(topic, *partition);
             }
-            let committed = client.committed_offsets(list, TIMEOUT).unwrap();
+            let committed = patiently(|| client.committed_offsets(list.clone(), TIMEOUT));
             let lag = partitions.into_iter().map(|(partition, low, high)| {
                 let found = committed.find_partition(topic, partition).unwrap();
                 let next = match found.offset() {

@@ -4,7 +4,9 @@ use clima_proto::event::SCHEMA_VERSION;
 use prost::Message as _;
 
 use super::Broker;
-use super::records::{assert_counted_once, counted, event, records, until, until_counted};
+use super::records::{
+    assert_counted_once, counted, event, records, until, until_acknowledged, until_counted,
+};
 
 /// Everything is counted, once, and acknowledged after that.
 pub async fn each_event_is_counted_once_and_acknowledged(broker: &impl Broker) {
@@ -15,6 +17,7 @@ pub async fn each_event_is_counted_once_and_acknowledged(broker: &impl Broker) {
         consumer.metric("clima_consumer_counted_total").await,
         Some(5_000)
     );
+    until_acknowledged(broker).await;
     assert!(consumer.stop().await.success());
     assert_eq!(broker.unacknowledged().await, 0);
     assert_counted_once(broker, 5_000).await;
@@ -32,6 +35,7 @@ pub async fn a_record_that_is_there_three_times_is_counted_once(broker: &impl Br
         (counted, duplicates) == (Some(200), Some(400))
     })
     .await;
+    until_acknowledged(broker).await;
     assert!(consumer.stop().await.success());
     assert_eq!(broker.unacknowledged().await, 0);
     assert_counted_once(broker, 200).await;
@@ -64,6 +68,7 @@ pub async fn poison_is_set_aside_with_its_reason_and_the_rest_is_counted(broker:
         consumer.metric("clima_consumer_dead_letters_total").await == Some(4)
     })
     .await;
+    until_acknowledged(broker).await;
     assert!(consumer.stop().await.success());
     assert_eq!(broker.unacknowledged().await, 0);
     assert_counted_once(broker, 100).await;

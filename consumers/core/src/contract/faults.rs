@@ -3,7 +3,7 @@
 use clima_local::Part;
 
 use super::Broker;
-use super::records::{assert_counted_once, counted, records, until_counted};
+use super::records::{assert_counted_once, counted, records, until_acknowledged, until_counted};
 
 /// A backlog that takes long enough to be interrupted.
 const BACKLOG: u64 = 20_000;
@@ -20,6 +20,7 @@ pub async fn a_consumer_that_is_killed_again_and_again_counts_everything_once(
     }
     let consumer = broker.start_consumer().await;
     until_counted(broker, BACKLOG).await;
+    until_acknowledged(broker).await;
     assert!(consumer.stop().await.success());
     assert_eq!(broker.unacknowledged().await, 0);
     assert_counted_once(broker, BACKLOG).await;
@@ -37,6 +38,7 @@ pub async fn a_killed_valkey_costs_nothing(broker: &impl Broker) {
     kill(broker, Part::Valkey).await;
     start(broker, Part::Valkey).await;
     until_counted(broker, BACKLOG).await;
+    until_acknowledged(broker).await;
     assert!(consumer.stop().await.success());
     assert!(stack.is_running(Part::Valkey));
     assert_eq!(broker.unacknowledged().await, 0);
@@ -64,6 +66,7 @@ pub async fn a_killed_broker_costs_nothing<B: Broker>(broker: &B) {
     kill(broker, B::PART).await;
     start(broker, B::PART).await;
     until_counted(broker, BACKLOG).await;
+    until_acknowledged(broker).await;
     assert!(consumer.stop().await.success());
     assert_eq!(broker.unacknowledged().await, 0);
     assert_counted_once(broker, BACKLOG).await;
@@ -81,6 +84,7 @@ pub async fn two_consumers_share_the_work_and_count_everything_once(broker: &imp
     until_counted(broker, 4_000).await;
     second.kill().await;
     until_counted(broker, BACKLOG).await;
+    until_acknowledged(broker).await;
     assert!(third.stop().await.success());
     assert_eq!(broker.unacknowledged().await, 0);
     assert_counted_once(broker, BACKLOG).await;

@@ -30,7 +30,7 @@ pub trait Broker {
     /// Publishes records of any bytes and waits until they are durable.
     async fn publish(&self, records: Vec<Vec<u8>>);
 
-    /// Records that no consumer has acknowledged. To be asked while none runs.
+    /// Records that no consumer has acknowledged; while one runs, those that it holds may be missing.
     async fn unacknowledged(&self) -> u64;
 
     /// What was set aside: the bytes and the reason.

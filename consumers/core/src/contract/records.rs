@@ -49,6 +49,14 @@ pub(super) async fn until_counted<B: Broker>(broker: &B, tweets: u64) {
     .await;
 }
 
+/// Waits until the broker knows that everything is acknowledged, which takes a moment after a restart.
+pub(super) async fn until_acknowledged<B: Broker>(broker: &B) {
+    until("everything is acknowledged", async || {
+        broker.unacknowledged().await == 0
+    })
+    .await;
+}
+
 /// Asserts that the path has counted exactly the events of [`records`], by number and by id.
 pub(super) async fn assert_counted_once<B: Broker>(broker: &B, events: u64) {
     assert_eq!(counted(broker).await, events);
