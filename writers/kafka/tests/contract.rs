@@ -4,7 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::Parser as _;
 use clima_local::{Part, Stack};
@@ -14,6 +14,7 @@ use clima_writer_core::{Writer, writer_contract};
 use clima_writer_kafka::Config;
 use prost::Message as _;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::error::KafkaResult;
 use rdkafka::message::Message as _;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
@@ -91,6 +92,17 @@ impl Broker for Kafka {
     }
 }
 
+/// What Kafka answers. For a moment after a restart it knows no leaders.
+fn patiently<T>(mut ask: impl FnMut() -> KafkaResult<T>) -> T {
+    let deadline = Instant::now() + TIMEOUT;
+    loop {
+        match ask() {
+            Ok(answer) => return answer,
+            Err(error) => assert!(Instant::now() < deadline, "{error}"),
+        }
+    }
+}
+
 fn read_all(brokers: &str, topic: &str) -> Vec<TweetEvent> {
     let client: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
@@ -98,12 +110,10 @@ fn read_all(brokers: &str, topic: &str) -> Vec<TweetEvent> {
         .set("enable.auto.commit", "false")
         .create()
         .unwrap();
-    let metadata = client.fetch_metadata(Some(topic), TIMEOUT).unwrap();
+    let metadata = patiently(|| client.fetch_metadata(Some(topic), TIMEOUT));
     let mut events = Vec::new();
     for partition in metadata.topics()[0].partitions() {
-        let (low, high) = client
-            .fetch_watermarks(topic, partition.id(), TIMEOUT)
-            .unwrap();
+        let (low, high) = patiently(|| client.fetch_watermarks(topic, partition.id(), TIMEOUT));
         let mut one = TopicPartitionList::new();
         one.add_partition_offset(topic, partition.id(), Offset::Offset(low))
             .unwrap();
