@@ -1,7 +1,9 @@
 //! Kafka as a source of records.
 
 use std::collections::BTreeMap;
+use std::future::pending;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clima_consumer_core::store::Broker;
 use clima_consumer_core::{Pace, Record, Source, SourceError};
@@ -9,10 +11,15 @@ use clima_writer_kafka::Producer;
 use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::message::{Header, OwnedHeaders};
 use rdkafka::{Offset, TopicPartitionList};
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::timeout;
 
 use crate::Config;
 use crate::error::Error;
 use crate::poll::{Poller, Position};
+
+/// Longest time that the last commit may take. What is not committed by then is read again, and recognised.
+const LAST_COMMIT: Duration = Duration::from_secs(3);
 
 /// Records of the topic, as a member of the group.
 pub(crate) struct KafkaSource {
@@ -20,15 +27,38 @@ pub(crate) struct KafkaSource {
     topic: String,
     dead_letters: Producer,
     settled: Settled,
+    commit: Option<Commit>,
 }
 
-/// What is to be committed: of each partition of the assignment the offset after the last settled record. It is
-/// kept after a commit, since the broker may not take that.
+/// Offsets of each partition: after the last record that is settled.
+type Offsets = BTreeMap<i32, i64>;
+
+/// What is to be committed.
 #[derive(Debug, Default)]
 struct Settled {
     pace: Pace,
     assignment: u64,
-    next: BTreeMap<i32, i64>,
+    next: Offsets,
+}
+
+/// The one commit that is on its way.
+///
+/// librdkafka can commit without an answer, too, but keeps such commits while the coordinator is away and sends
+/// them later in any order: an older one may win, and nobody is told of one that fails. So each is awaited
+/// (on a thread, where that may block) before the next is sent.
+#[derive(Debug)]
+struct Commit {
+    assignment: u64,
+    next: Offsets,
+    outcome: JoinHandle<Result<(), Error>>,
+}
+
+/// Waits for the commit that is on its way; for ever while none is.
+async fn outcome(commit: &mut Option<Commit>) -> Result<(), Error> {
+    match commit {
+        Some(commit) => (&mut commit.outcome).await.map_err(Error::Unknown)?,
+        None => pending().await,
+    }
 }
 
 impl KafkaSource {
@@ -38,29 +68,64 @@ impl KafkaSource {
             topic: config.kafka.topic.clone(),
             dead_letters: Producer::new(&config.kafka, &config.kafka.dead_topic)?,
             settled: Settled::default(),
+            commit: None,
         })
     }
 
-    /// Commits what is settled, unless the partitions were assigned anew: then they are read again from what
-    /// was committed before.
-    fn commit(&mut self) -> Result<(), Error> {
+    /// Sends a commit of what is settled, unless the partitions were assigned anew: then they are read again
+    /// from what was committed before.
+    fn commit(&mut self) {
         self.settled.pace.done();
-        let Settled {
-            assignment, next, ..
-        } = &self.settled;
-        if next.is_empty() || *assignment != self.poller.assignment() {
-            return Ok(());
+        let next = std::mem::take(&mut self.settled.next);
+        let assignment = self.settled.assignment;
+        if next.is_empty() || assignment != self.poller.assignment() {
+            return;
         }
-        let mut offsets = TopicPartitionList::with_capacity(next.len());
-        for (partition, offset) in next {
-            offsets
-                .add_partition_offset(&self.topic, *partition, Offset::Offset(*offset))
-                .map_err(Error::Commit)?;
+        let client = Arc::clone(&self.poller.client);
+        let (topic, offsets) = (self.topic.clone(), next.clone());
+        let outcome = spawn_blocking(move || {
+            let mut list = TopicPartitionList::with_capacity(offsets.len());
+            for (partition, offset) in offsets {
+                list.add_partition_offset(&topic, partition, Offset::Offset(offset))
+                    .map_err(Error::Commit)?;
+            }
+            client
+                .commit(&list, CommitMode::Sync)
+                .map_err(Error::Commit)
+        });
+        self.commit = Some(Commit {
+            assignment,
+            next,
+            outcome,
+        });
+    }
+
+    /// Takes note of how the commit has ended. One that failed is repeated, with what was settled since:
+    /// otherwise its records would stay uncommitted until others come.
+    fn committed(&mut self, outcome: Result<(), Error>) {
+        let (Some(commit), Err(error)) = (self.commit.take(), outcome) else {
+            return;
+        };
+        tracing::warn!(%error, "not committed");
+        if commit.assignment == self.settled.assignment {
+            for (partition, offset) in commit.next {
+                self.settled.next.entry(partition).or_insert(offset);
+            }
+            self.settled.pace.settled();
         }
-        self.poller
-            .client
-            .commit(&offsets, CommitMode::Async)
-            .map_err(Error::Commit)
+    }
+
+    /// Commits everything that is settled, and waits until that is done.
+    async fn commit_all(&mut self) {
+        if self.commit.is_some() {
+            let outcome = outcome(&mut self.commit).await;
+            self.committed(outcome);
+        }
+        self.commit();
+        if self.commit.is_some() {
+            let outcome = outcome(&mut self.commit).await;
+            self.committed(outcome);
+        }
     }
 }
 
@@ -71,21 +136,20 @@ impl Source for KafkaSource {
     async fn next_batch(&mut self, max: usize) -> Result<Vec<Record<Position>>, SourceError> {
         let mut polled = Vec::with_capacity(max);
         loop {
-            if self.settled.pace.is_due() {
-                self.commit()?;
+            if self.settled.pace.is_due() && self.commit.is_none() {
+                self.commit();
             }
-            let client = Arc::clone(&self.poller.client);
             tokio::select! {
                 taken = self.poller.records.recv_many(&mut polled, max) => {
                     if taken == 0 {
                         return Err(Error::Ended.into());
                     }
                 }
-                () = self.settled.pace.due() => continue,
-                () = client.context().commit_failed() => {
-                    self.settled.pace.settled();
+                outcome = outcome(&mut self.commit) => {
+                    self.committed(outcome);
                     continue;
                 }
+                () = self.settled.pace.due(), if self.commit.is_none() => continue,
             }
             let assignment = self.poller.assignment();
             let mut batch = Vec::with_capacity(polled.len());
@@ -158,8 +222,8 @@ impl Source for KafkaSource {
     }
 
     async fn close(mut self) {
-        if let Err(error) = self.commit() {
-            tracing::warn!(%error, "not committed, to be read again");
+        if timeout(LAST_COMMIT, self.commit_all()).await.is_err() {
+            tracing::warn!("not committed in time, to be read again");
         }
         self.poller.stop().await;
     }

@@ -22,9 +22,12 @@ pub(crate) enum Error {
     /// The client reports an error in place of a record.
     #[error("cannot poll: {0}")]
     Poll(KafkaError),
-    /// The offsets were not handed to the client.
+    /// The offsets were not committed.
     #[error("cannot commit: {0}")]
     Commit(KafkaError),
+    /// Nobody knows whether the offsets were committed.
+    #[error("cannot tell what was committed: {0}")]
+    Unknown(tokio::task::JoinError),
     /// The partitions have moved since the batch was taken.
     #[error("the partitions were assigned anew")]
     Reassigned,

@@ -15,12 +15,12 @@ use std::time::Duration;
 
 use clima_consumer_core::Record;
 use clima_writer_kafka::topology::Logged;
+use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
-use rdkafka::{ClientContext, TopicPartitionList};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::Config;
 use crate::error::Error;
@@ -46,14 +46,6 @@ pub(crate) struct Position {
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     assignment: AtomicU64,
-    commit_failed: Notify,
-}
-
-impl Group {
-    /// Waits until the broker has not taken a commit, as while it restarts.
-    pub(crate) async fn commit_failed(&self) {
-        self.commit_failed.notified().await;
-    }
 }
 
 impl ClientContext for Group {
@@ -67,13 +59,6 @@ impl ClientContext for Group {
 }
 
 impl ConsumerContext for Group {
-    fn commit_callback(&self, result: KafkaResult<()>, _: &TopicPartitionList) {
-        if let Err(error) = result {
-            tracing::info!(%error, "not committed, to be tried again");
-            self.commit_failed.notify_one();
-        }
-    }
-
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         self.assignment.fetch_add(1, Ordering::SeqCst);
         match rebalance {
