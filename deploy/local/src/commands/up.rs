@@ -63,6 +63,7 @@ pub(crate) async fn run(args: Args, state_dir: &Path) -> anyhow::Result<()> {
         outcome = stack.shutdown() => outcome,
         _ = ends.recv() => Err(anyhow::anyhow!("killed before everything had stopped")),
     };
+    server.close().await;
     if let Some(asker) = asker {
         asker.tell(&outcome).await;
     }

@@ -79,6 +79,12 @@ impl Server {
         self.shared.stack.set(stack).ok();
     }
 
+    /// Stops listening and removes what told of the stack. Returns when nobody writes `stack.json` any more: a task
+    /// that is aborted may be in the middle of that.
+    pub(crate) async fn close(mut self) {
+        self.tasks.shutdown().await;
+    }
+
     /// Completes when somebody asks for the end.
     pub(crate) async fn asked_down(&mut self) -> Asker {
         match self.down.recv().await {
