@@ -8,6 +8,8 @@
 mod config;
 mod fan_out;
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clima_proto::intake::Intake;
@@ -16,6 +18,7 @@ use clima_service::grpc;
 use clima_service::ingest::{IngestClient, IngestMetrics};
 use clima_service::ports::{INTERNAL_SERVICE, PUBLIC_SERVICE, TweetMetrics, TweetPorts};
 use clima_service::process::{self, Process, RunError};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
@@ -27,45 +30,99 @@ use fan_out::FanOut;
 ///
 /// A port cannot be opened, or a task ended.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
-    let mut process = Process::bind(&config.process, shutdown).await?;
-    let public = process::bind("grpc", config.listen)?;
-    let internal = process::bind("internal grpc", config.internal_listen)?;
+    Gateway::bind(config, shutdown).await?.serve().await
+}
 
-    let ingest = Arc::new(IngestMetrics::register(&mut process.registry));
-    let fan_out = FanOut {
-        kafka: way_to(
-            "writer-kafka",
-            config.writer_kafka_url,
+/// A gateway whose ports are open.
+#[derive(Debug)]
+pub struct Gateway {
+    process: Process,
+    public: TcpListener,
+    internal: TcpListener,
+    config: Config,
+}
+
+impl Gateway {
+    /// Opens the ports.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be opened.
+    pub async fn bind(config: Config, shutdown: CancellationToken) -> Result<Self, RunError> {
+        Ok(Self {
+            process: Process::bind(&config.process, shutdown).await?,
+            public: process::bind("grpc", config.listen)?,
+            internal: process::bind("internal grpc", config.internal_listen)?,
+            config,
+        })
+    }
+
+    /// Address of the public port.
+    ///
+    /// # Errors
+    ///
+    /// The socket has none, which the operating system would have to explain.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.public.local_addr()
+    }
+
+    /// Address of the internal port.
+    ///
+    /// # Errors
+    ///
+    /// As for [`address`](Self::address).
+    pub fn internal_address(&self) -> io::Result<SocketAddr> {
+        self.internal.local_addr()
+    }
+
+    /// Address of the admin port.
+    ///
+    /// # Errors
+    ///
+    /// As for [`address`](Self::address).
+    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.process.admin_address()
+    }
+
+    /// Serves until shutdown, then drains.
+    ///
+    /// # Errors
+    ///
+    /// A task ended before, or did not end after.
+    pub async fn serve(self) -> Result<(), RunError> {
+        let Self {
+            mut process,
+            public,
+            internal,
+            config,
+        } = self;
+        let ingest = Arc::new(IngestMetrics::register(&mut process.registry));
+        let (kafka, rabbitmq) = (config.writer_kafka_url, config.writer_rabbitmq_url);
+        let fan_out = FanOut {
+            kafka: way_to("writer-kafka", kafka, &mut process, &ingest),
+            rabbitmq: way_to("writer-rabbitmq", rabbitmq, &mut process, &ingest),
+        };
+        let metrics = TweetMetrics::register(&mut process.registry);
+        let intake = Intake::new().map_err(RunError::setup)?;
+        let ports = TweetPorts::new(intake, fan_out, config.max_in_flight as usize, metrics);
+        grpc::spawn(
             &mut process,
-            &ingest,
-        ),
-        rabbitmq: way_to(
-            "writer-rabbitmq",
-            config.writer_rabbitmq_url,
+            "grpc",
+            public,
+            ports.public_routes(),
+            &[PUBLIC_SERVICE],
+        )?;
+        grpc::spawn(
             &mut process,
-            &ingest,
-        ),
-    };
-    let metrics = TweetMetrics::register(&mut process.registry);
-    let intake = Intake::new().map_err(RunError::setup)?;
-    let ports = TweetPorts::new(intake, fan_out, config.max_in_flight as usize, metrics);
-    grpc::spawn(
-        &mut process,
-        "grpc",
-        public,
-        ports.public_routes(),
-        &[PUBLIC_SERVICE],
-    )?;
-    grpc::spawn(
-        &mut process,
-        "internal grpc",
-        internal,
-        ports.internal_routes(),
-        &[INTERNAL_SERVICE],
-    )?;
-    // The routes own the ports, and with them the ways out: these end when the last call has.
-    drop(ports);
-    process.run().await
+            "internal grpc",
+            internal,
+            ports.internal_routes(),
+            &[INTERNAL_SERVICE],
+        )?;
+        // The routes own the ports, and with them the ways out: these end when the last call has.
+        drop(ports);
+        process.run().await
+    }
 }
 
 /// A way to one writer. Its overload is retried: the other path may have taken the tweet already.

@@ -13,6 +13,8 @@ mod json;
 mod refusal;
 mod server;
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clima_proto::intake::Intake;
@@ -20,6 +22,7 @@ use clima_service::channel::{balanced, report_when_serving};
 use clima_service::ingest::{IngestClient, IngestMetrics};
 use clima_service::ports::TweetMetrics;
 use clima_service::process::{self, Process, RunError};
+use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
@@ -30,30 +33,82 @@ pub use config::Config;
 ///
 /// A port cannot be opened, or a task ended.
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
-    let mut process = Process::bind(&config.process, shutdown).await?;
-    let listener = process::bind("http", config.listen)?;
+    Rest::bind(config, shutdown).await?.serve().await
+}
 
-    let channel = balanced(
-        "gateway",
-        config.gateway_url.clone(),
-        &mut process.tasks,
-        process.shutdown.clone(),
-    );
-    report_when_serving("gateway", channel.clone(), &mut process);
-    let metrics = Arc::new(IngestMetrics::register(&mut process.registry));
-    // Overload is not retried: nothing has left, and only the client can wait without holding a place here.
-    let gateway = IngestClient::new("gateway", channel, false, metrics, &mut process.tasks);
-    let front = front::Front::new(
-        Intake::new().map_err(RunError::setup)?,
-        gateway,
-        config.limits.clone(),
-        TweetMetrics::register(&mut process.registry),
-    );
-    let router = front::router(front).map_err(RunError::setup)?;
-    let shutdown = process.shutdown.clone();
-    process.tasks.spawn(
-        "http",
-        server::serve(listener, router, config.limits, shutdown),
-    );
-    process.run().await
+/// A front whose ports are open.
+#[derive(Debug)]
+pub struct Rest {
+    process: Process,
+    listener: TcpListener,
+    config: Config,
+}
+
+impl Rest {
+    /// Opens the ports.
+    ///
+    /// # Errors
+    ///
+    /// One of them cannot be opened.
+    pub async fn bind(config: Config, shutdown: CancellationToken) -> Result<Self, RunError> {
+        Ok(Self {
+            process: Process::bind(&config.process, shutdown).await?,
+            listener: process::bind("http", config.listen)?,
+            config,
+        })
+    }
+
+    /// Address of the HTTP port.
+    ///
+    /// # Errors
+    ///
+    /// The socket has none, which the operating system would have to explain.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Address of the admin port.
+    ///
+    /// # Errors
+    ///
+    /// As for [`address`](Self::address).
+    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.process.admin_address()
+    }
+
+    /// Serves until shutdown, then drains.
+    ///
+    /// # Errors
+    ///
+    /// A task ended before, or did not end after.
+    pub async fn serve(self) -> Result<(), RunError> {
+        let Self {
+            mut process,
+            listener,
+            config,
+        } = self;
+        let channel = balanced(
+            "gateway",
+            config.gateway_url,
+            &mut process.tasks,
+            process.shutdown.clone(),
+        );
+        report_when_serving("gateway", channel.clone(), &mut process);
+        let metrics = Arc::new(IngestMetrics::register(&mut process.registry));
+        // Overload is not retried: nothing has left, and only the client can wait without holding a place here.
+        let gateway = IngestClient::new("gateway", channel, false, metrics, &mut process.tasks);
+        let front = front::Front::new(
+            Intake::new().map_err(RunError::setup)?,
+            gateway,
+            config.limits.clone(),
+            TweetMetrics::register(&mut process.registry),
+        );
+        let router = front::router(front).map_err(RunError::setup)?;
+        let shutdown = process.shutdown.clone();
+        process.tasks.spawn(
+            "http",
+            server::serve(listener, router, config.limits, shutdown),
+        );
+        process.run().await
+    }
 }
