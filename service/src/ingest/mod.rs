@@ -19,6 +19,7 @@ use clima_proto::clima::v1::TweetEvent;
 use clima_proto::fate::Fate;
 
 use crate::backoff::Backoff;
+use crate::deadline::MARGIN;
 use crate::tasks::Tasks;
 
 use lane::{Lane, Parcel};
@@ -93,7 +94,10 @@ impl IngestClient {
             let Err(status) = outcome else { return Ok(()) };
             fate = fate.max(Fate::of(&status));
             let next = Instant::now() + delays.next_delay();
-            if !self.retryable(status.code()) || next >= deadline {
+            // The next process holds back MARGIN for its answer. An attempt with less time than that can only
+            // trade a fate that is known for one that is not.
+            let in_time = next + MARGIN < deadline;
+            if !self.retryable(status.code()) || !in_time {
                 return Err(fate.restate(&status));
             }
             self.metrics.retried(self.service);
