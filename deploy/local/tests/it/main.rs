@@ -7,6 +7,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod command;
+mod configuration;
 mod data;
 mod promise;
 mod services;
