@@ -9,6 +9,7 @@ use http::{HeaderMap, Response};
 use http_body::Frame;
 use http_body_util::{BodyStream, StreamBody};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 use tonic::Status;
 use tonic::body::Body;
@@ -21,6 +22,7 @@ use tower::util::MapResponseLayer;
 
 use clima_proto::descriptors::FILE_DESCRIPTOR_SET;
 
+use crate::deadline;
 use crate::process::{Process, RunError};
 
 /// A dead peer is noticed after this long without an answer to a ping, on idle connections too.
@@ -65,7 +67,9 @@ pub fn spawn(
 
     let mut changes = process.readiness.changes();
     let done = process.shutdown.clone();
+    let (unreported, reported) = oneshot::channel::<Infallible>();
     process.tasks.spawn("health", async move {
+        let mut unreported = Some(unreported);
         let report = async |status: ServingStatus| {
             for service in services.iter().chain(&[""]) {
                 reporter.set_service_status(*service, status).await;
@@ -78,13 +82,17 @@ pub fn spawn(
                 ServingStatus::NotServing
             })
             .await;
+            drop(unreported.take());
         }
         report(ServingStatus::NotServing).await;
         Ok::<_, Infallible>(())
     });
-    process
-        .tasks
-        .spawn(port, serve(listener, routes, process.shutdown.clone()));
+    let shutdown = process.shutdown.clone();
+    process.tasks.spawn(port, async move {
+        // A new reporter says SERVING of `""`, whatever is true: nobody may hear it before the first report.
+        reported.await.ok();
+        serve(listener, routes, shutdown).await
+    });
     Ok(())
 }
 
@@ -107,17 +115,28 @@ fn until(shutdown: CancellationToken, body: Body) -> Body {
     })))
 }
 
+/// After a shutdown every call has its answer by then; what is still open is a client that says nothing.
+const LAST_CALL: Duration = deadline::DEFAULT.saturating_add(Duration::from_secs(1));
+
 async fn serve(
     listener: TcpListener,
     routes: Routes,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
     let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    Server::builder()
+    let ended = shutdown.clone();
+    let serving = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .max_concurrent_streams(MAX_STREAMS)
         .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
-        .await
+        .serve_with_incoming_shutdown(incoming, ended.cancelled_owned());
+    let last_call = async {
+        shutdown.cancelled().await;
+        tokio::time::sleep(LAST_CALL).await;
+    };
+    tokio::select! {
+        outcome = serving => outcome,
+        () = last_call => Ok(()),
+    }
 }

@@ -95,7 +95,7 @@ pub fn main<C: Configured>(
     };
     let outcome = runtime.block_on(async {
         let shutdown = CancellationToken::new();
-        tokio::spawn(cancel_on_signal(shutdown.clone()));
+        cancel_on_signal(shutdown.clone()).map_err(RunError::setup)?;
         run(config, shutdown).await
     });
     // A blocking call into a broker's client must not hold back a process that has said all it had to say.
@@ -113,23 +113,19 @@ pub fn main<C: Configured>(
     }
 }
 
-async fn cancel_on_signal(shutdown: CancellationToken) {
-    let (mut term, mut int) = match (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::interrupt()),
-    ) {
-        (Ok(term), Ok(int)) => (term, int),
-        (Err(error), _) | (_, Err(error)) => {
-            tracing::error!(%error, "cannot listen for signals");
-            return;
+/// Cancels on SIGTERM or SIGINT. Both are caught from now on, also before the task has its first turn.
+fn cancel_on_signal(shutdown: CancellationToken) -> std::io::Result<()> {
+    let mut term = signal(SignalKind::terminate())?;
+    let mut int = signal(SignalKind::interrupt())?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
         }
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
-    }
-    tracing::info!("draining");
-    shutdown.cancel();
+        tracing::info!("draining");
+        shutdown.cancel();
+    });
+    Ok(())
 }
 
 /// What a process is made of while it is put together.

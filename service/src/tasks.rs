@@ -58,18 +58,20 @@ impl Tasks {
         shutdown: &CancellationToken,
         budget: Duration,
     ) -> Result<(), TaskError> {
+        let mut failure = None;
         tokio::select! {
-            // First: tasks that end because of the shutdown are no surprise, however fast they are.
-            biased;
             () = shutdown.cancelled() => {}
             Some(ended) = self.running.join_next_with_id() => {
                 let (task, outcome) = self.name(ended);
-                let reason = outcome.err().unwrap_or_else(|| "without an error".to_owned());
-                return Err(TaskError::Ended { task, reason });
+                // A task that was asked to end may be seen here before the request is.
+                if !shutdown.is_cancelled() {
+                    let reason = outcome.err().unwrap_or_else(|| "without an error".to_owned());
+                    return Err(TaskError::Ended { task, reason });
+                }
+                failure = outcome.err().map(|reason| TaskError::Ended { task, reason });
             }
         }
         let drained = tokio::time::timeout(budget, async {
-            let mut failure = None;
             while let Some(ended) = self.running.join_next_with_id().await {
                 let (task, outcome) = self.name(ended);
                 if let Err(reason) = outcome {

@@ -8,8 +8,9 @@ use tracing_subscriber::EnvFilter;
 /// What is logged, and how.
 #[derive(Debug, Clone, Args)]
 pub struct TelemetryConfig {
-    /// What is logged: a level, or a list of `target=level` (tracing-subscriber's filter syntax).
-    #[arg(long, env = "CLIMA_LOG", value_name = "FILTER", default_value = "info,lapin=error", value_parser = filter)]
+    /// What is logged: a level, or a list of `target=level` (tracing-subscriber's filter syntax). lapin calls every
+    /// refused operation an error; what matters of it we log ourselves.
+    #[arg(long, env = "CLIMA_LOG", value_name = "FILTER", default_value = "info,lapin=off", value_parser = filter)]
     pub log: String,
 
     /// How a log line is written.

@@ -10,6 +10,8 @@
 
 mod config;
 mod consumer;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod metrics;
 mod pace;
 mod source;

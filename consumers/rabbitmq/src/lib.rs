@@ -7,6 +7,8 @@ mod config;
 mod consumer;
 mod error;
 
+use std::convert::Infallible;
+
 use clima_consumer_core::Consumer;
 use clima_service::process::{Process, RunError};
 use clima_writer_rabbitmq::Producer;
@@ -28,7 +30,13 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
         config.rabbitmq.names().dead,
         process.readiness.part("rabbitmq"),
     );
-    process.tasks.spawn("dead letters", connection.run());
+    let shutdown = process.shutdown.clone();
+    process.tasks.spawn("dead letters", async move {
+        connection.run().await?;
+        // Its producer is gone: the consumer has stopped, which is no reason to end the process.
+        shutdown.cancelled().await;
+        Ok::<_, Infallible>(())
+    });
     let source = RabbitmqSource::new(config.rabbitmq.clone(), dead_letters);
     Consumer::spawn(source, &config.consumer, &mut process)?;
     process.run().await

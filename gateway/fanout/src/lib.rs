@@ -8,7 +8,6 @@
 mod config;
 mod fan_out;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -36,10 +35,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
 /// A gateway whose ports are open.
 #[derive(Debug)]
 pub struct Gateway {
+    config: Config,
     process: Process,
     public: TcpListener,
     internal: TcpListener,
-    config: Config,
 }
 
 impl Gateway {
@@ -62,7 +61,7 @@ impl Gateway {
     /// # Errors
     ///
     /// The socket has none, which the operating system would have to explain.
-    pub fn address(&self) -> io::Result<SocketAddr> {
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.public.local_addr()
     }
 
@@ -71,7 +70,7 @@ impl Gateway {
     /// # Errors
     ///
     /// As for [`address`](Self::address).
-    pub fn internal_address(&self) -> io::Result<SocketAddr> {
+    pub fn internal_address(&self) -> std::io::Result<SocketAddr> {
         self.internal.local_addr()
     }
 
@@ -80,27 +79,36 @@ impl Gateway {
     /// # Errors
     ///
     /// As for [`address`](Self::address).
-    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+    pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
         self.process.admin_address()
     }
 
-    /// Serves until shutdown, then drains.
+    /// Serves both ports until shutdown, then drains.
     ///
     /// # Errors
     ///
     /// A task ended before, or did not end after.
     pub async fn serve(self) -> Result<(), RunError> {
         let Self {
+            config,
             mut process,
             public,
             internal,
-            config,
         } = self;
         let ingest = Arc::new(IngestMetrics::register(&mut process.registry));
-        let (kafka, rabbitmq) = (config.writer_kafka_url, config.writer_rabbitmq_url);
         let fan_out = FanOut {
-            kafka: way_to("writer-kafka", kafka, &mut process, &ingest),
-            rabbitmq: way_to("writer-rabbitmq", rabbitmq, &mut process, &ingest),
+            kafka: way_to(
+                "writer-kafka",
+                config.writer_kafka_url,
+                &mut process,
+                &ingest,
+            ),
+            rabbitmq: way_to(
+                "writer-rabbitmq",
+                config.writer_rabbitmq_url,
+                &mut process,
+                &ingest,
+            ),
         };
         let metrics = TweetMetrics::register(&mut process.registry);
         let intake = Intake::new().map_err(RunError::setup)?;

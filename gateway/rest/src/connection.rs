@@ -34,6 +34,8 @@ impl Connections {
     pub(crate) fn new(router: Router, limits: &Limits, shutdown: CancellationToken) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
+            // A client that closes its half after the request still wants its answer.
+            .half_close(true)
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(limits.max_headers as usize)
             .max_headers(HEADERS);

@@ -15,7 +15,6 @@ mod refusal;
 mod server;
 mod socket;
 
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -41,9 +40,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
 /// A front whose ports are open.
 #[derive(Debug)]
 pub struct Rest {
+    config: Config,
     process: Process,
     listener: TcpListener,
-    config: Config,
 }
 
 impl Rest {
@@ -65,7 +64,7 @@ impl Rest {
     /// # Errors
     ///
     /// The socket has none, which the operating system would have to explain.
-    pub fn address(&self) -> io::Result<SocketAddr> {
+    pub fn address(&self) -> std::io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
@@ -74,7 +73,7 @@ impl Rest {
     /// # Errors
     ///
     /// As for [`address`](Self::address).
-    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+    pub fn admin_address(&self) -> std::io::Result<SocketAddr> {
         self.process.admin_address()
     }
 
@@ -85,9 +84,9 @@ impl Rest {
     /// A task ended before, or did not end after.
     pub async fn serve(self) -> Result<(), RunError> {
         let Self {
+            config,
             mut process,
             listener,
-            config,
         } = self;
         let channel = balanced(
             "gateway",

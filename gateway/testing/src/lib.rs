@@ -1,21 +1,13 @@
-//! What stands behind the front and the gateway in their tests.
+//! What the tests of the front and of the gateway share.
 //!
-//! - [`Endpoint`]: a real gRPC server of `TweetIngestService` that records what it gets, answers by a script,
-//!   holds its answers back, and can be killed;
-//! - [`Reserved`]: an address where nothing listens yet, so that connections are refused;
-//! - [`Silent`]: an address that accepts connections and never answers;
-//! - [`Wire`]: a way to an endpoint whose connections can be reset;
-//! - [`until`]: waits for a condition.
+//! - [`upstream`]: a real gRPC server in place of the next process, which records what reaches it and
+//!   misbehaves on purpose;
+//! - [`wait`]: waiting for a condition.
 //!
-//! For tests only. It is no mock of a writer: it stores nothing and promises nothing.
+//! It is a dev-dependency only: no process links it.
 
-// Everything here runs in tests, where a failed step is a failed test.
-#![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
+// All of this is test code, which the lints do not know.
+#![allow(clippy::expect_used, clippy::unwrap_used)]
 
-mod endpoint;
-mod until;
-mod wire;
-
-pub use endpoint::{Call, Endpoint, Reserved};
-pub use until::{until, until_true, within};
-pub use wire::{Silent, Wire};
+pub mod upstream;
+pub mod wait;

@@ -94,10 +94,8 @@ impl IngestClient {
             let Err(status) = outcome else { return Ok(()) };
             fate = fate.max(Fate::of(&status));
             let next = Instant::now() + delays.next_delay();
-            // The next process holds back MARGIN for its answer. An attempt with less time than that can only
-            // trade a fate that is known for one that is not.
-            let in_time = next + MARGIN < deadline;
-            if !self.retryable(status.code()) || !in_time {
+            // The next process holds back as much: a later attempt could only make the fate unknown.
+            if !self.retryable(status.code()) || next + MARGIN >= deadline {
                 return Err(fate.restate(&status));
             }
             self.metrics.retried(self.service);

@@ -7,6 +7,8 @@
 //! It knows no broker, and links no broker's client.
 
 mod config;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod publisher;
 mod server;
 

@@ -24,6 +24,9 @@ pub const TOPIC_SETTINGS: [(&str, &str); 4] = [
     ("retention.bytes", "-1"),
 ];
 
+/// Dead letters stay until a person has dealt with them.
+const DEAD_TOPIC_SETTINGS: [(&str, &str); 2] = [("retention.ms", "-1"), ("retention.bytes", "-1")];
+
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Sends what librdkafka has to say to our log. Its complaints about lost connections repeat several times
@@ -63,10 +66,14 @@ pub async fn declare_until_done(config: &KafkaConfig) {
 
 async fn declare(config: &KafkaConfig) -> Result<(), KafkaError> {
     let admin = AdminClient::from_config_and_context(&config.client(), Logged)?;
-    let topics = [&config.topic, &config.dead_topic].map(|name| {
+    let topics = [
+        (&config.topic, TOPIC_SETTINGS.as_slice()),
+        (&config.dead_topic, &DEAD_TOPIC_SETTINGS),
+    ]
+    .map(|(name, settings)| {
         let replication = TopicReplication::Fixed(config.replicas);
         let topic = NewTopic::new(name, config.partitions, replication);
-        TOPIC_SETTINGS
+        settings
             .iter()
             .fold(topic, |topic, (key, value)| topic.set(key, value))
     });

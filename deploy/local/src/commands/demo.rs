@@ -21,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PORT")]
     port_base: Option<u16>,
     /// The folder of the project, with locust/ in it [default: where clima-local was built]
-    #[arg(long, value_name = "DIR", default_value = PROJECT)]
+    #[arg(long, value_name = "DIR", default_value = PROJECT, hide_default_value = true)]
     project: PathBuf,
 }
 

@@ -5,10 +5,11 @@ use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-use clima_local::{Part, Stack};
+use clima_local::Part;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::shared::stack;
 use crate::wait::until;
 
 /// A setting: its flag, a right value where it must be given, a wrong value where there is one.
@@ -357,10 +358,13 @@ async fn a_service_that_never_reached_anything_ends_well_and_logs_no_password() 
 
 #[tokio::test(flavor = "multi_thread")]
 async fn every_service_that_is_ready_ends_with_exit_code_0_after_sigterm() {
-    let stack = Stack::builder().fast_start(true).start().await.unwrap();
+    let stack = stack().await;
     for part in Part::SERVICES {
         terminate(stack.pid(part).unwrap());
         let how = until("the end of the service", async || stack.how_it_ended(part)).await;
         assert_eq!(how, "ended with exit status 0", "{part}");
+    }
+    for part in Part::SERVICES {
+        stack.start_part(part).await.unwrap();
     }
 }

@@ -1,7 +1,7 @@
 //! Claims about the local stack, checked with real servers.
 //!
-//! Each test has a stack of its own, since most of them kill something. They share the processor,
-//! so deadlines are generous; nothing waits longer than it must.
+//! Tests of the stack itself have one of their own, since most of them kill something; tests of the whole
+//! system share one. They share the processor, so deadlines are generous; nothing waits longer than it must.
 
 // Helpers of tests are tests too, which the lint does not know.
 #![allow(clippy::unwrap_used)]
@@ -9,7 +9,10 @@
 mod command;
 mod configuration;
 mod data;
+mod http;
+mod input;
 mod promise;
 mod services;
+mod shared;
 mod stacks;
 mod wait;

@@ -1,7 +1,6 @@
 //! The promise, end to end: an accepted tweet is counted exactly once on each path, whatever is killed.
 //!
-//! All tests here share one stack, because starting nine processes takes longer than a test. They take
-//! turns on it, compare by id, and leave every part running, so that their order does not matter.
+//! What was accepted is compared with what was counted id by id.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
@@ -16,21 +15,11 @@ use clima_service::readiness::Readiness;
 use clima_writer_kafka::KafkaConfig;
 use clima_writer_rabbitmq::RabbitmqConfig;
 use prost::Message as _;
-use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tonic::Request;
 
-/// The tests run on runtimes of their own, the stack on a thread of its own; it ends with this process.
-static STACK: OnceCell<Mutex<Stack>> = OnceCell::const_new();
+use crate::shared::stack;
 
 const PATIENCE: Duration = Duration::from_secs(30);
-
-async fn stack() -> MutexGuard<'static, Stack> {
-    let start = || async {
-        let stack = Stack::builder().fast_start(true).start().await;
-        Mutex::new(stack.unwrap())
-    };
-    STACK.get_or_init(start).await.lock().await
-}
 
 async fn counts(stack: &Stack) -> Counts {
     Counts::connect(&stack.address(Part::Valkey)).await.unwrap()

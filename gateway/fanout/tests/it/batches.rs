@@ -1,145 +1,107 @@
-//! Batches: what goes together, and what each event is told.
+//! Tweets travel together only when they have to wait anyway.
 
-use clima_proto::fate::Fate;
-use clima_testing::until_true;
-use futures::future::join_all;
+use clima_proto::fate::{self, Fate};
+use clima_testing::upstream::Act;
+use clima_testing::wait::until;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use tonic::Code;
 
-use crate::gateway::{LONG, Running, assert_status, id, numbered};
+use super::gateway::{LONG, Running, call, events};
 
 #[tokio::test]
-async fn each_event_of_a_batch_has_its_own_outcome() {
+async fn a_lone_tweet_goes_alone() {
     let (gateway, kafka, rabbitmq) = Running::with_writers(&[]).await;
-    kafka.answer(|_, event| match event.sequence {
-        2 => Err(Fate::NotCounted.status(Code::InvalidArgument, "kafka says no")),
-        _ => Ok(()),
-    });
-    rabbitmq.answer(|seen, event| match (event.sequence, seen) {
-        (3, _) => Err(Fate::NotCounted.status(Code::InvalidArgument, "rabbitmq says no")),
-        (4, 0) => Err(Fate::MaybeCounted.status(Code::Unavailable, "not confirmed")),
-        _ => Ok(()),
-    });
-    let mut unfit = numbered(5);
-    unfit.source.pop();
-    let mut empty = numbered(6);
-    empty.tweet = None;
-    let mut newer = numbered(7);
-    newer.schema_version += 1;
-    let events = vec![
-        numbered(1),
-        numbered(2),
-        unfit,
-        numbered(3),
-        empty,
-        numbered(4),
-        newer,
-    ];
-
-    let outcomes = gateway.ingest(events, LONG).await.unwrap();
-    let wrong = |outcome: &Result<(), tonic::Status>, fate| {
-        assert_status(outcome.as_ref().unwrap_err(), Code::InvalidArgument, fate);
-    };
-    assert_eq!(outcomes.len(), 7);
-    assert!(outcomes[0].is_ok() && outcomes[5].is_ok(), "{outcomes:?}");
-    wrong(&outcomes[1], Fate::MaybeCounted);
-    wrong(&outcomes[3], Fate::MaybeCounted);
-    for never_left in [2, 4, 6] {
-        wrong(&outcomes[never_left], Fate::NotCounted);
+    for _ in 0..10 {
+        gateway.send(call(LONG)).await.expect("accepted");
     }
-    let mut seen = kafka.ids();
-    seen.sort();
-    assert_eq!(seen, [1, 2, 3, 4].map(id));
-    let mut seen = rabbitmq.ids();
-    seen.sort();
-    assert_eq!(seen, [1, 2, 3, 4, 4].map(id));
-}
-
-#[tokio::test]
-async fn a_batch_has_1_to_1024_events() {
-    let (gateway, kafka, rabbitmq) = Running::with_writers(&[]).await;
-    for size in [0, 1_025] {
-        let events = (0..size).map(numbered).collect();
-        let status = gateway.ingest(events, LONG).await.unwrap_err();
-        assert_status(&status, Code::InvalidArgument, Fate::NotCounted);
-    }
-    assert!(kafka.calls().is_empty() && rabbitmq.calls().is_empty());
-    let events = (0..1_024).map(numbered).collect();
-    let outcomes = gateway.ingest(events, LONG).await.unwrap();
-    assert!(outcomes.len() == 1_024 && outcomes.iter().all(Result::is_ok));
-    for writer in [kafka, rabbitmq] {
-        let mut ids = writer.ids();
-        ids.sort();
-        assert_eq!(ids, (0..1_024).map(id).collect::<Vec<_>>());
+    for writer in [&kafka, &rabbitmq] {
+        let sizes: Vec<_> = writer
+            .calls()
+            .iter()
+            .map(|call| call.events.len())
+            .collect();
+        assert_eq!(sizes, [1; 10]);
     }
 }
 
 #[tokio::test]
-async fn more_tweets_than_may_be_in_flight_are_refused_and_the_rest_is_not() {
-    let (gateway, kafka, rabbitmq) = Running::with_writers(&["--max-in-flight", "4"]).await;
-    kafka.hold();
-    let events = (0..10).map(numbered).collect();
-    let (outcomes, ()) = tokio::join!(gateway.ingest(events, LONG), async {
-        until_true("four in flight", || kafka.events().len() == 4).await;
-        let status = gateway.send(LONG).await.unwrap_err();
-        assert_status(&status, Code::ResourceExhausted, Fate::NotCounted);
-        kafka.release();
-    });
-    let outcomes = outcomes.unwrap();
-    assert!(outcomes[..4].iter().all(Result::is_ok), "{outcomes:?}");
-    for refused in &outcomes[4..] {
-        let status = refused.as_ref().unwrap_err();
-        assert_status(status, Code::ResourceExhausted, Fate::NotCounted);
-    }
-    assert_eq!((kafka.ids().len(), rabbitmq.ids().len()), (4, 4));
-    gateway.send(LONG).await.unwrap();
-}
-
-#[tokio::test]
-async fn with_idle_writers_a_lone_tweet_goes_at_once_and_alone() {
+async fn while_a_writer_is_slow_tweets_gather_there_and_go_together() {
+    /// Calls in flight to one writer.
+    const LANES: i32 = 8;
     let (gateway, kafka, rabbitmq) = Running::with_writers(&[]).await;
-    for sent in 1..=10 {
-        gateway.send(LONG).await.unwrap();
-        for writer in [&kafka, &rabbitmq] {
-            assert_eq!(writer.calls().len(), sent);
-            assert_eq!(writer.calls()[sent - 1].events.len(), 1);
+    kafka.always(Act::Hold);
+    // One after the other, so that each finds an idle lane.
+    let mut first = FuturesUnordered::new();
+    for (calls, humidity) in (1..).zip(0..LANES) {
+        first.push(gateway.ingest(events([humidity]), LONG));
+        tokio::select! {
+            Some(answer) = first.next() => panic!("{answer:?}"),
+            () = kafka.received(calls) => {}
         }
     }
+    let gathering = gateway.ingest(events(LANES..100), LONG);
+    tokio::pin!(gathering);
+    let passed = until("the other writer to have all", async || {
+        (rabbitmq.ids().len() == 100).then_some(())
+    });
+    tokio::select! {
+        answer = &mut gathering => panic!("{answer:?}"),
+        Some(answer) = first.next() => panic!("{answer:?}"),
+        () = passed => {}
+    }
+    let sizes = || {
+        kafka
+            .calls()
+            .iter()
+            .map(|call| call.events.len())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(sizes(), [1; 8], "what follows waits for a lane");
+    kafka.release(100);
+    let (first, gathered) = tokio::join!(first.collect::<Vec<_>>(), gathering);
+    assert!(
+        first
+            .into_iter()
+            .flat_map(Result::unwrap)
+            .all(|status| status.code == 0)
+    );
+    assert!(gathered.unwrap().iter().all(|status| status.code == 0));
+    assert_eq!(sizes()[8..], [92], "one lane takes all that has gathered");
 }
 
 #[tokio::test]
-async fn while_a_writer_is_slow_tweets_gather_and_go_together() {
+async fn the_largest_batch_passes_and_each_event_reaches_each_writer_once() {
     let (gateway, kafka, rabbitmq) = Running::with_writers(&[]).await;
-    kafka.hold();
-    // Calls in flight to one writer; one at a time, so that each finds an idle lane.
-    let mut first = Vec::new();
-    for number in 0..8 {
-        let gateway = gateway.internal.clone();
-        first.push(tokio::spawn(crate::gateway::ingest_one(
-            gateway,
-            numbered(number),
-        )));
-        let calls = usize::try_from(number).unwrap() + 1;
-        until_true("a call for each", || kafka.calls().len() == calls).await;
+    let mut batch: Vec<_> = (0..1_024).map(|_| events([60]).remove(0)).collect();
+    for (sequence, event) in (0..).zip(&mut batch) {
+        event.sequence = sequence;
     }
-    let events = (8..108).map(numbered).collect();
-    let (outcomes, ()) = tokio::join!(gateway.ingest(events, LONG), async {
-        // RabbitMQ is idle: the tweets pass there, and wait at Kafka.
-        until_true("all at the idle writer", || rabbitmq.ids().len() == 108).await;
-        assert_eq!(kafka.calls().len(), 8);
-        kafka.release();
-    });
-    assert!(outcomes.unwrap().iter().all(Result::is_ok));
-    assert!(
-        join_all(first)
-            .await
-            .into_iter()
-            .all(|outcome| outcome.unwrap().is_ok())
-    );
-    let sizes: Vec<_> = kafka.calls().iter().map(|call| call.events.len()).collect();
-    assert_eq!(sizes[..8], [1; 8]);
-    assert_eq!(sizes.iter().sum::<usize>(), 108);
-    assert!(
-        sizes[8] == 100,
-        "what waited for one lane goes in one call: {sizes:?}"
-    );
+    let statuses = gateway.ingest(batch, LONG).await.expect("an answer");
+    assert!(statuses.len() == 1_024 && statuses.iter().all(|status| status.code == 0));
+    for writer in [&kafka, &rabbitmq] {
+        let mut sequences: Vec<_> = writer.ids().iter().map(|id| id.sequence()).collect();
+        sequences.sort_unstable();
+        assert!(sequences.into_iter().eq(0..1_024));
+    }
+}
+
+#[tokio::test]
+async fn of_a_batch_beyond_what_may_be_in_flight_only_the_excess_is_refused() {
+    let (gateway, kafka, rabbitmq) = Running::with_writers(&["--max-in-flight=4"]).await;
+    let statuses = gateway
+        .ingest(events(0..10), LONG)
+        .await
+        .expect("an answer");
+    for (index, status) in statuses.iter().enumerate() {
+        match fate::from_message(status) {
+            Ok(()) => assert!(index < 4),
+            Err(refusal) => {
+                assert!(index >= 4, "{index}: {refusal:?}");
+                assert_eq!(refusal.code(), Code::ResourceExhausted);
+                assert_eq!(Fate::of(&refusal), Fate::NotCounted);
+            }
+        }
+    }
+    assert_eq!((kafka.ids().len(), rabbitmq.ids().len()), (4, 4));
 }

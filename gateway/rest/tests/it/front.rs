@@ -1,87 +1,99 @@
-//! A front in this process, in front of whatever the test wants.
+//! A front in this process, in front of an upstream or of nothing.
 
 use std::net::SocketAddr;
 
 use clap::Parser as _;
 use clima_rest::{Config, Rest};
 use clima_service::process::RunError;
-use clima_testing::{Endpoint, within};
+use clima_testing::upstream::Upstream;
+use clima_testing::wait::{ends, until};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 
-use crate::http::{self, Answer};
-
-pub(crate) const TWEET: &str =
-    r#"{"municipality":"mixco","temperature":25,"humidity":60,"weather":"sunny"}"#;
-pub(crate) const JSON: &str = "content-type: application/json";
+use super::http::{Answer, Connection, request, tweet};
 
 pub(crate) struct Front {
     pub(crate) address: SocketAddr,
     pub(crate) admin: SocketAddr,
     shutdown: CancellationToken,
-    running: AbortOnDropHandle<Result<(), RunError>>,
+    running: JoinHandle<Result<(), RunError>>,
 }
 
 impl Front {
-    /// A front before this gateway, with these flags.
-    pub(crate) async fn before(gateway: &str, flags: &[&str]) -> Self {
-        let mut args = vec!["clima-rest", "--listen", "127.0.0.1:0"];
-        args.extend(["--admin-listen", "127.0.0.1:0", "--gateway-url", gateway]);
-        args.extend(flags);
+    /// A front that leads to `gateway`, with these settings.
+    pub(crate) async fn start(gateway: &str, settings: &[&str]) -> Self {
+        let mut args = vec![
+            "clima-rest",
+            "--listen=127.0.0.1:0",
+            "--admin-listen=127.0.0.1:0",
+            "--gateway-url",
+            gateway,
+        ];
+        args.extend(settings);
+        let config = Config::try_parse_from(args).expect("settings");
         let shutdown = CancellationToken::new();
-        let front = Rest::bind(Config::parse_from(args), shutdown.clone());
-        let front = front.await.unwrap();
+        let rest = Rest::bind(config, shutdown.clone()).await.expect("ports");
         Self {
-            address: front.address().unwrap(),
-            admin: front.admin_address().unwrap(),
+            address: rest.address().unwrap(),
+            admin: rest.admin_address().unwrap(),
             shutdown,
-            running: AbortOnDropHandle::new(tokio::spawn(front.serve())),
+            running: tokio::spawn(rest.serve()),
         }
     }
 
-    /// A front, and a gateway that accepts everything.
-    pub(crate) async fn with_gateway(flags: &[&str]) -> (Self, Endpoint) {
-        let gateway = Endpoint::start();
-        (Self::before(&gateway.url(), flags).await, gateway)
+    /// A front and an upstream that accepts everything.
+    pub(crate) async fn with_upstream(settings: &[&str]) -> (Self, Upstream) {
+        let upstream = Upstream::start().await;
+        (Self::start(&upstream.url(), settings).await, upstream)
     }
 
-    /// Sends one request and reads its answer.
-    pub(crate) async fn ask(
-        &self,
-        verb: &str,
-        path: &str,
-        headers: &[&str],
-        body: &[u8],
-    ) -> Answer {
-        let request = http::request(verb, path, headers, body);
-        http::send(self.address, request).await
+    pub(crate) async fn connect(&self) -> Connection {
+        Connection::open(self.address).await
     }
 
-    /// Sends this body as a client would, with these headers more.
-    pub(crate) async fn post(&self, headers: &[&str], body: impl AsRef<[u8]>) -> Answer {
-        let headers: Vec<_> = [JSON].iter().chain(headers).copied().collect();
-        self.ask("POST", "/v1/tweets", &headers, body.as_ref())
-            .await
+    /// The answer to one request on a connection of its own.
+    pub(crate) async fn ask(&self, request: impl AsRef<[u8]>) -> Answer {
+        let mut connection = self.connect().await;
+        connection.send(request).await;
+        connection.answer().await.expect("an answer")
     }
 
-    /// What the admin port says.
+    pub(crate) async fn send(&self, headers: &[&str], body: &str) -> Answer {
+        self.ask(tweet(headers, body)).await
+    }
+
+    /// The answer of the admin port.
     pub(crate) async fn admin(&self, path: &str) -> Answer {
-        http::send(self.admin, http::request("GET", path, &[], b"")).await
+        let mut connection = Connection::open(self.admin).await;
+        connection.send(request("GET", path, &[], b"")).await;
+        connection.answer().await.expect("an answer")
     }
 
-    /// One sample of the metrics.
-    pub(crate) async fn metric(&self, name: &str) -> f64 {
-        let text = self.admin("/metrics").await.body;
-        let sample = text.lines().find_map(|line| line.strip_prefix(name));
-        sample.map_or(0.0, |value| value.trim().parse().unwrap())
+    pub(crate) async fn ready(&self) {
+        until("the front to be ready", async || {
+            (self.admin("/readyz").await.status == 200).then_some(())
+        })
+        .await;
     }
 
-    /// Asks the front to stop; [`ended`](Self::ended) tells how it did.
+    /// Waits until a tweet is on its second attempt.
+    pub(crate) async fn retried(&self) {
+        until("a tweet to be retried", async || {
+            let metrics = self.admin("/metrics").await.body;
+            metrics
+                .contains("clima_ingest_retries_total{")
+                .then_some(())
+        })
+        .await;
+    }
+
+    /// Asks it to stop.
     pub(crate) fn stop(&self) {
         self.shutdown.cancel();
     }
 
+    /// How it ended.
     pub(crate) async fn ended(self) -> Result<(), RunError> {
-        within("the end of the front", self.running).await.unwrap()
+        ends("the front", self.running).await.expect("no panic")
     }
 }

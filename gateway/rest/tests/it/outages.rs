@@ -1,166 +1,187 @@
-//! What a client is told when the gateway fails, and what becomes of its tweet.
+//! What a client is told when the gateway is away, slow or broken, and what becomes of its tweet.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use clima_proto::fate::Fate;
-use clima_testing::{Endpoint, Reserved, Silent, Wire, until, until_true};
+use clima_testing::upstream::{Act, Upstream, free_port, url};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
 
-use crate::front::{Front, TWEET};
+use super::front::Front;
+use super::http::{Answer, TWEET, tweet};
 
-#[tokio::test]
-async fn a_gateway_that_is_down_is_503_within_the_deadline_and_nothing_is_counted() {
-    let gateway = Reserved::new();
-    let front = Front::before(&gateway.url(), &["--deadline", "400ms"]).await;
-    let answer = front.post(&[], TWEET).await;
-    answer.assert_refusal(503, 14, "NOT_COUNTED", "down");
-    assert!(answer.header("clima-tweet-id").is_some());
+/// Longer than a machine that is busy with other tests needs for one answer.
+const LONG: &str = "--deadline=25s";
 
-    // It recovers by itself.
-    let gateway = gateway.start();
-    until("an accepted tweet", async || {
-        (front.post(&[], TWEET).await.status == 200).then_some(())
-    })
-    .await;
-    assert_eq!(gateway.events().len(), 1);
+fn assert_failed(answer: &Answer, status: u16, fate: &str) {
+    assert_eq!(answer.status, status, "{answer:?}");
+    assert_eq!(answer.fate(), fate, "{answer:?}");
+    assert!(answer.header("clima-tweet-id").is_some(), "{answer:?}");
+    let retry = (status == 503 || status == 429).then_some("1");
+    assert_eq!(answer.header("retry-after"), retry, "{answer:?}");
 }
 
 #[tokio::test]
-async fn a_gateway_that_comes_back_before_the_deadline_is_a_slow_answer() {
-    let gateway = Reserved::new();
-    let front = Front::before(&gateway.url(), &["--deadline", "20s"]).await;
-    let (answer, gateway) = tokio::join!(front.post(&[], TWEET), async {
-        until("retries", async || {
-            let retries = r#"clima_ingest_retries_total{service="gateway"}"#;
-            (front.metric(retries).await >= 2.0).then_some(())
-        })
-        .await;
-        gateway.start()
-    });
+async fn a_tweet_that_never_found_the_gateway_is_refused_and_503_says_that_it_is_not_counted() {
+    let front = Front::start(&url(free_port().await), &["--deadline=500ms"]).await;
+    let answer = front.send(&[], TWEET).await;
+    if answer.status == 504 {
+        // The deadline passed in the middle of an attempt, and nobody knows how far that had come.
+        assert_failed(&answer, 504, "MAYBE_COUNTED");
+        return;
+    }
+    assert_failed(&answer, 503, "NOT_COUNTED");
+    assert_eq!(answer.json()["code"], 14);
+    assert_eq!(answer.json()["message"], "gateway cannot be reached");
+}
+
+#[tokio::test]
+async fn a_tweet_waits_for_a_gateway_that_comes_up_meanwhile() {
+    let address = free_port().await;
+    let front = Front::start(&url(address), &[LONG]).await;
+    let mut connection = front.connect().await;
+    connection.send(tweet(&[], TWEET)).await;
+    front.retried().await;
+    let upstream = Upstream::start_at(address).await;
+    let answer = connection.answer().await.expect("an answer");
     assert_eq!(answer.status, 200, "{answer:?}");
-    assert_eq!(gateway.events().len(), 1);
+    assert_eq!(upstream.ids().len(), 1);
 }
 
 #[tokio::test]
-async fn a_gateway_that_never_answers_is_504_at_the_deadline_and_may_have_counted() {
-    let gateway = Silent::start().await;
-    let front = Front::before(&gateway.url(), &["--deadline", "300ms"]).await;
-    // More than once: the call and its caller give up at the same moment.
-    for _ in 0..8 {
-        let answer = front.post(&[], TWEET).await;
-        answer.assert_refusal(504, 4, "MAYBE_COUNTED", "silence");
-        assert!(answer.header("clima-tweet-id").is_some());
+async fn a_gateway_that_never_answers_is_504_and_maybe_counted() {
+    let (front, upstream) = Front::with_upstream(&["--deadline=500ms"]).await;
+    upstream.always(Act::Silence);
+    // Call and caller give up at the same moment: which of them is first must not matter.
+    for sent in 1..=4 {
+        let answer = front.send(&[], TWEET).await;
+        assert_failed(&answer, 504, "MAYBE_COUNTED");
+        assert_eq!(answer.json()["code"], 4);
+        assert_eq!(upstream.ids().len(), sent);
     }
 }
 
 #[tokio::test]
-async fn a_tweet_whose_call_was_reset_is_sent_again_with_its_id() {
-    let gateway = Endpoint::start();
-    let wire = Wire::to(gateway.address()).await;
-    let front = Front::before(&wire.url(), &[]).await;
-    gateway.hold();
-    let (answer, ()) = tokio::join!(front.post(&[], TWEET), async {
-        until_true("the tweet to arrive", || gateway.events().len() == 1).await;
-        gateway.release();
-        // The first call is answered into a wire that is gone, or not at all.
-        wire.reset();
-    });
+async fn a_cut_connection_is_retried_with_the_same_id() {
+    let (front, upstream) = Front::with_upstream(&[LONG]).await;
+    upstream.script(|before, _| if before < 3 { Act::Reset } else { Act::Accept });
+    let answer = front.send(&[], TWEET).await;
     assert_eq!(answer.status, 200, "{answer:?}");
-    let id = answer.header("clima-tweet-id").unwrap().parse().unwrap();
-    assert!(gateway.ids().iter().all(|seen| *seen == id));
+    let ids: BTreeSet<_> = upstream.ids().iter().map(ToString::to_string).collect();
+    assert!(upstream.calls().len() >= 4);
+    assert_eq!(
+        ids,
+        BTreeSet::from([answer.header("clima-tweet-id").unwrap().to_owned()])
+    );
 }
 
 #[tokio::test]
-async fn what_may_have_been_counted_once_stays_so_whatever_comes_after() {
-    let gateway = Endpoint::start();
-    let wire = Wire::to(gateway.address()).await;
-    let front = Front::before(&wire.url(), &["--deadline", "2s"]).await;
-    gateway.hold();
-    let (answer, ()) = tokio::join!(front.post(&[], TWEET), async {
-        until_true("the tweet to arrive", || gateway.events().len() == 1).await;
-        // From here on the gateway says that nothing was counted, which is true of the later attempts only.
-        gateway.answer(|_, _| Err(Fate::NotCounted.status(Code::Unavailable, "no writer")));
-        wire.reset();
-        gateway.release();
-    });
-    answer.assert_refusal(503, 14, "MAYBE_COUNTED", "reset, then refused");
-    assert!(gateway.ids().len() > 1);
-    assert!(gateway.ids().iter().all(|id| *id == gateway.ids()[0]));
-
-    // The same where later attempts make no connection at all.
-    gateway.hold();
-    let before = gateway.events().len();
-    let mut gateway = Some(gateway);
-    let (answer, ()) = tokio::join!(front.post(&[], TWEET), async {
-        let arrived = || gateway.as_ref().unwrap().events().len() > before;
-        until_true("the tweet to arrive", arrived).await;
-        drop(gateway.take());
-    });
-    assert_eq!(answer.reason(), "MAYBE_COUNTED", "{answer:?}");
-}
-
-#[tokio::test]
-async fn words_of_an_internal_error_are_not_shown() {
-    let (front, gateway) = Front::with_gateway(&["--deadline", "300ms"]).await;
-    let secret = "connect amqp://clima:hunter2@10.0.0.7: no route";
-    for code in [Code::Internal, Code::Unknown, Code::DataLoss] {
-        gateway.answer(move |_, _| {
-            let details = ErrorDetails::with_debug_info(vec![secret.to_owned()], secret);
-            Err(Status::with_error_details(code, secret, details))
-        });
-        let answer = front.post(&[], TWEET).await;
-        let code = i64::from(i32::from(code));
-        answer.assert_refusal(500, code, "MAYBE_COUNTED", "an event");
-        assert!(!answer.body.contains("hunter2"), "{answer:?}");
+async fn a_tweet_that_may_have_left_once_is_maybe_counted_whatever_follows() {
+    let refusals: [fn() -> Act; 3] = [
+        || Act::Reset,
+        // A gateway that is sure of itself cannot speak for an attempt before.
+        || {
+            Act::Items(vec![Err(
+                Fate::NotCounted.status(Code::Unavailable, "no writer")
+            )])
+        },
+        || {
+            Act::Items(vec![Err(
+                Fate::NotCounted.status(Code::ResourceExhausted, "full")
+            )])
+        },
+    ];
+    for refusal in refusals {
+        let (front, upstream) = Front::with_upstream(&["--deadline=700ms"]).await;
+        upstream.script(move |before, _| if before == 0 { Act::Reset } else { refusal() });
+        let answer = front.send(&[], TWEET).await;
+        assert!(matches!(answer.status, 503 | 504 | 429), "{answer:?}");
+        assert_failed(&answer, answer.status, "MAYBE_COUNTED");
+        assert!(upstream.calls().len() >= 2);
     }
-    for code in [Code::Internal, Code::ResourceExhausted, Code::Unimplemented] {
-        gateway.fail(Status::new(code, secret));
-        let answer = front.post(&[], TWEET).await;
-        assert!([503, 429].contains(&answer.status), "{answer:?}");
-        assert_eq!(answer.reason(), "MAYBE_COUNTED", "{answer:?}");
-        assert!(!answer.body.contains("hunter2"), "{answer:?}");
-    }
+
+    // Nor can a connection that is refused afterwards.
+    let (front, upstream) = Front::with_upstream(&["--deadline=1s"]).await;
+    upstream.always(Act::Silence);
+    let mut connection = front.connect().await;
+    connection.send(tweet(&[], TWEET)).await;
+    upstream.received(1).await;
+    upstream.stop().await;
+    let answer = connection.answer().await.expect("an answer");
+    assert!(matches!(answer.status, 503 | 504), "{answer:?}");
+    assert_failed(&answer, answer.status, "MAYBE_COUNTED");
 }
 
 #[tokio::test]
-async fn each_answer_of_the_gateway_has_its_http_status_and_keeps_its_fate() {
-    let (front, gateway) = Front::with_gateway(&["--deadline", "300ms"]).await;
-    for (code, http) in [
-        (Code::InvalidArgument, 400),
-        (Code::ResourceExhausted, 429),
+async fn what_the_gateway_says_of_counting_is_passed_on() {
+    let (front, upstream) = Front::with_upstream(&["--deadline=1s"]).await;
+    for (code, status) in [
         (Code::Unavailable, 503),
-        (Code::DeadlineExceeded, 504),
-        (Code::FailedPrecondition, 400),
-        (Code::PermissionDenied, 403),
+        (Code::ResourceExhausted, 429),
+        (Code::InvalidArgument, 400),
     ] {
         for fate in [Fate::NotCounted, Fate::MaybeCounted] {
-            gateway.answer(move |_, _| Err(fate.status(code, "said the gateway")));
-            let answer = front.post(&[], TWEET).await;
-            let what = format!("{code:?} {fate:?}");
-            answer.assert_refusal(http, i64::from(i32::from(code)), fate.reason(), &what);
-            assert_eq!(answer.json()["message"], "said the gateway");
+            upstream.always(Act::Items(vec![Err(fate.status(code, "a word"))]));
+            let answer = front.send(&[], TWEET).await;
+            assert_failed(&answer, status, fate.reason());
+            assert_eq!(answer.json()["message"], "a word");
         }
     }
-    // A fate that somebody else tells is none of ours.
-    gateway.answer(|_, _| {
-        let info = ErrorDetails::with_error_info("NOT_COUNTED", "elsewhere", HashMap::new());
-        Err(Status::with_error_details(
-            Code::FailedPrecondition,
-            "?",
-            info,
-        ))
-    });
-    assert_eq!(front.post(&[], TWEET).await.reason(), "MAYBE_COUNTED");
 }
 
 #[tokio::test]
-async fn overload_of_the_gateway_is_told_at_once_and_not_retried() {
-    let (front, gateway) = Front::with_gateway(&[]).await;
-    gateway.answer(|_, _| Err(Fate::NotCounted.status(Code::ResourceExhausted, "full")));
-    front
-        .post(&[], TWEET)
-        .await
-        .assert_refusal(429, 8, "NOT_COUNTED", "full");
-    assert_eq!(gateway.events().len(), 1);
+async fn overload_of_the_gateway_is_not_retried_by_the_front() {
+    let (front, upstream) = Front::with_upstream(&[LONG]).await;
+    let full = || Fate::NotCounted.status(Code::ResourceExhausted, "full");
+    for act in [Act::Items(vec![Err(full())]), Act::Fail(full())] {
+        let before = upstream.calls().len();
+        upstream.always(act);
+        assert_failed(&front.send(&[], TWEET).await, 429, "NOT_COUNTED");
+        assert_eq!(upstream.calls().len(), before + 1);
+    }
+}
+
+#[tokio::test]
+async fn an_error_that_tells_no_fate_is_maybe_counted() {
+    let (front, upstream) = Front::with_upstream(&["--deadline=300ms"]).await;
+    let foreign = ErrorDetails::with_error_info("NOT_COUNTED", "elsewhere.example", HashMap::new());
+    for act in [
+        Act::Items(vec![Err(Status::unavailable("bare"))]),
+        Act::Items(vec![Err(Status::invalid_argument("bare"))]),
+        Act::Items(vec![Err(Status::with_error_details(
+            Code::Unavailable,
+            "foreign",
+            foreign,
+        ))]),
+        // An answer with no status for the event.
+        Act::Items(Vec::new()),
+        Act::Fail(Status::unavailable("bare")),
+        Act::Fail(Status::unimplemented("another service")),
+    ] {
+        upstream.always(act.clone());
+        let answer = front.send(&[], TWEET).await;
+        assert_eq!(answer.fate(), "MAYBE_COUNTED", "{act:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_inside_of_an_error_is_not_shown() {
+    let (front, upstream) = Front::with_upstream(&["--deadline=300ms"]).await;
+    let secret = "amqp://user:hunter2@10.0.0.7";
+    for code in [Code::Internal, Code::Unknown, Code::DataLoss] {
+        let mut details = ErrorDetails::with_debug_info(vec![secret.to_owned()], secret);
+        details.set_error_info("MAYBE_COUNTED", "clima.v1", HashMap::new());
+        let status = Status::with_error_details(code, secret, details);
+        for act in [
+            Act::Items(vec![Err(status.clone())]),
+            Act::Items(vec![Err(Status::new(code, secret))]),
+            Act::Fail(status),
+        ] {
+            upstream.always(act);
+            let answer = front.send(&[], TWEET).await;
+            assert!(answer.status >= 500, "{answer:?}");
+            assert_eq!(answer.fate(), "MAYBE_COUNTED", "{answer:?}");
+            assert!(!answer.body.contains("hunter2"), "{answer:?}");
+        }
+    }
 }

@@ -1,0 +1,62 @@
+//! The claims that every consumer must pass, against a real broker and a real Valkey.
+//!
+//! Each broker's tests implement [`Broker`] and call [`consumer_contract!`](crate::consumer_contract), which
+//! makes a test of every claim. So what is promised of one is promised of the other. The consumer under test is
+//! the real process: some claims end it with SIGKILL.
+
+mod claims;
+mod faults;
+mod process;
+mod records;
+
+use clima_local::{Part, Stack};
+
+pub use claims::*;
+pub use faults::*;
+pub use process::RunningConsumer;
+
+/// A broker with an empty topic or queue, beside an empty Valkey. The claims have both for themselves.
+#[allow(async_fn_in_trait)]
+pub trait Broker {
+    /// The server under test.
+    const PART: Part;
+
+    /// The servers.
+    fn stack(&self) -> &Stack;
+
+    /// Starts the consumer's process.
+    async fn start_consumer(&self) -> RunningConsumer;
+
+    /// Publishes records of any bytes and waits until they are durable.
+    async fn publish(&self, records: Vec<Vec<u8>>);
+
+    /// Records that no consumer has acknowledged. To be asked while none runs.
+    async fn unacknowledged(&self) -> u64;
+
+    /// What was set aside: the bytes and the reason.
+    async fn dead_letters(&self) -> Vec<(Vec<u8>, String)>;
+}
+
+/// Makes a test of every claim. `$broker` is an expression that gives a fresh [`Broker`].
+#[macro_export]
+macro_rules! consumer_contract {
+    ($broker:expr) => {
+        $crate::consumer_contract!($broker;
+            each_event_is_counted_once_and_acknowledged,
+            a_record_that_is_there_three_times_is_counted_once,
+            poison_is_set_aside_with_its_reason_and_the_rest_is_counted,
+            a_newer_schema_stops_the_consumer_and_loses_nothing,
+            a_consumer_that_is_killed_again_and_again_counts_everything_once,
+            a_killed_valkey_costs_nothing,
+            nothing_is_taken_while_valkey_is_not_durable,
+            a_killed_broker_costs_nothing,
+            two_consumers_share_the_work_and_count_everything_once,
+        );
+    };
+    ($broker:expr; $($claim:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $claim() {
+            $crate::contract::$claim(&$broker.await).await;
+        }
+    )*};
+}
