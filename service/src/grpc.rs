@@ -115,7 +115,8 @@ fn until(shutdown: CancellationToken, body: Body) -> Body {
     })))
 }
 
-/// After a shutdown every call has its answer by then; what is still open is a client that says nothing.
+/// Longest time of a call, from its first byte to its answer. After a shutdown, what is open for longer than this is
+/// a connection that says nothing.
 const LAST_CALL: Duration = deadline::DEFAULT.saturating_add(Duration::from_secs(1));
 
 async fn serve(
@@ -129,6 +130,8 @@ async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .max_concurrent_streams(MAX_STREAMS)
+        // A call that is begun and never said to its end would hold its place for ever, and the shutdown back.
+        .timeout(LAST_CALL)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, ended.cancelled_owned());
     let last_call = async {
