@@ -6,6 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
 use clima_local::Part;
+use futures::future::try_join_all;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -364,7 +365,7 @@ async fn every_service_that_is_ready_ends_with_exit_code_0_after_sigterm() {
         let how = until("the end of the service", async || stack.how_it_ended(part)).await;
         assert_eq!(how, "ended with exit status 0", "{part}");
     }
-    for part in Part::SERVICES {
-        stack.start_part(part).await.unwrap();
-    }
+    // Together, as each is ready only when what is behind it is.
+    let parts = Part::SERVICES.map(|part| stack.start_part(part));
+    try_join_all(parts).await.unwrap();
 }
