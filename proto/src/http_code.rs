@@ -34,6 +34,7 @@ pub fn to_grpc(status: StatusCode) -> Code {
         StatusCode::BAD_REQUEST
         | StatusCode::UNSUPPORTED_MEDIA_TYPE
         | StatusCode::PAYLOAD_TOO_LARGE
+        | StatusCode::URI_TOO_LONG
         | StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE => Code::InvalidArgument,
         StatusCode::UNAUTHORIZED => Code::Unauthenticated,
         StatusCode::FORBIDDEN => Code::PermissionDenied,
@@ -70,6 +71,7 @@ mod tests {
             (405, Code::Unimplemented),
             (408, Code::DeadlineExceeded),
             (413, Code::InvalidArgument),
+            (414, Code::InvalidArgument),
             (415, Code::InvalidArgument),
             (429, Code::ResourceExhausted),
             (431, Code::InvalidArgument),

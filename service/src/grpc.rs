@@ -3,14 +3,22 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
+use futures::StreamExt as _;
+use futures::stream;
+use http::{HeaderMap, Response};
+use http_body::Frame;
+use http_body_util::{BodyStream, StreamBody};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
-use tonic::service::Routes;
+use tonic::Status;
+use tonic::body::Body;
+use tonic::service::{LayerExt as _, Routes};
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::health_reporter;
+use tower::util::MapResponseLayer;
 
 use clima_proto::descriptors::FILE_DESCRIPTOR_SET;
 
@@ -48,10 +56,14 @@ pub fn spawn(
         v1 = v1.with_service_name(*service);
         v1alpha = v1alpha.with_service_name(*service);
     }
+    let shutdown = process.shutdown.clone();
+    let ending = MapResponseLayer::new(move |answer: Response<Body>| {
+        answer.map(|body| until(shutdown.clone(), body))
+    });
     let routes = routes
-        .add_service(health)
-        .add_service(v1.build_v1().map_err(RunError::setup)?)
-        .add_service(v1alpha.build_v1alpha().map_err(RunError::setup)?);
+        .add_service(ending.named_layer(health))
+        .add_service(ending.named_layer(v1.build_v1().map_err(RunError::setup)?))
+        .add_service(ending.named_layer(v1alpha.build_v1alpha().map_err(RunError::setup)?));
 
     let mut changes = process.readiness.changes();
     let done = process.shutdown.clone();
@@ -84,7 +96,27 @@ pub fn spawn(
     Ok(())
 }
 
-/// After a shutdown every call has its answer by then; what is still open is a client that says nothing.
+/// Ends the stream of an answer at the shutdown. Whoever watches the health, or keeps a reflection stream open,
+/// would hold back the end of the process otherwise, for as long as they like.
+fn until(shutdown: CancellationToken, body: Body) -> Body {
+    let open = Some((shutdown, BodyStream::new(body)));
+    Body::new(StreamBody::new(stream::unfold(open, async |open| {
+        let (shutdown, mut frames) = open?;
+        match shutdown.run_until_cancelled(frames.next()).await {
+            Some(frame) => Some((frame?, Some((shutdown, frames)))),
+            None => {
+                let mut trailers = HeaderMap::new();
+                let status = Status::unavailable("the process is stopping");
+                // The text is plain: it always makes a header.
+                status.add_header(&mut trailers).ok();
+                Some((Ok(Frame::trailers(trailers)), None))
+            }
+        }
+    })))
+}
+
+/// Longest time of a call, from its first byte to its answer. After a shutdown, what is open for longer than this is
+/// a connection that says nothing.
 const LAST_CALL: Duration = deadline::DEFAULT.saturating_add(Duration::from_secs(1));
 
 async fn serve(
@@ -98,6 +130,8 @@ async fn serve(
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .max_concurrent_streams(MAX_STREAMS)
+        // A call that is begun and never said to its end would hold its place for ever, and the shutdown back.
+        .timeout(LAST_CALL)
         .add_routes(routes)
         .serve_with_incoming_shutdown(incoming, ended.cancelled_owned());
     let last_call = async {

@@ -8,10 +8,12 @@
 
 mod bindings;
 mod config;
+mod connection;
 mod front;
 mod json;
 mod refusal;
 mod server;
+mod socket;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -31,6 +31,11 @@ impl Refusal {
         }
     }
 
+    /// The body of the answer: the status as JSON.
+    pub(crate) fn body(&self) -> Vec<u8> {
+        body(&self.status)
+    }
+
     /// The answer to a tweet that had its id already.
     pub(crate) fn with_id(mut self, id: TweetId) -> Self {
         self.id = Some(id);
@@ -51,7 +56,7 @@ impl From<Status> for Refusal {
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(body(&self.status)));
+        let mut response = Response::new(Body::from(self.body()));
         *response.status_mut() = self.http;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, JSON);

@@ -1,157 +1,371 @@
-//! How the six binaries take their configuration, as a user runs them.
+//! The configuration of all six services, as a person meets it who runs the binaries.
 
-use std::path::PathBuf;
-use std::process::{Output, Stdio};
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
 
+use clima_local::Part;
+use futures::future::try_join_all;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::io::{AsyncBufReadExt as _, BufReader};
-use tokio::process::Command;
 
-/// Each binary, with the settings that it cannot do without.
-const BINARIES: [(&str, &[&str]); 6] = [
-    ("clima-rest", &["CLIMA_GATEWAY_URL"]),
+use crate::shared::stack;
+use crate::wait::until;
+
+/// A setting: its flag, a right value where it must be given, a wrong value where there is one.
+type Setting = (&'static str, Option<&'static str>, Option<&'static str>);
+
+/// What all services have.
+const EVERY: [Setting; 4] = [
+    ("admin-listen", None, Some("9090")),
+    ("drain-timeout", None, Some("soon")),
+    ("log", None, Some("clima=loud")),
+    ("log-format", None, Some("xml")),
+];
+
+const GRPC: [Setting; 3] = [
+    ("listen", None, Some("localhost")),
+    ("internal-listen", None, Some("0.0.0.0:99999")),
+    ("max-in-flight", None, Some("0")),
+];
+
+const KAFKA: [Setting; 5] = [
+    ("kafka-brokers", Some("127.0.0.1:9"), Some("kafka")),
+    ("kafka-topic", None, None),
+    ("kafka-dead-topic", None, None),
+    ("kafka-partitions", None, Some("0")),
+    ("kafka-replicas", None, Some("-2")),
+];
+
+const RABBITMQ: [Setting; 2] = [
     (
-        "clima-gateway",
-        &["CLIMA_WRITER_KAFKA_URL", "CLIMA_WRITER_RABBITMQ_URL"],
+        "rabbitmq-url",
+        Some("amqp://clima:hunter2@127.0.0.1:9/%2f"),
+        Some("amqp:clima:hunter2@rabbitmq"),
     ),
-    ("clima-writer-kafka", &["CLIMA_KAFKA_BROKERS"]),
-    ("clima-writer-rabbitmq", &["CLIMA_RABBITMQ_URL"]),
+    ("rabbitmq-prefix", None, None),
+];
+
+const VALKEY: [Setting; 4] = [
     (
-        "clima-consumer-kafka",
-        &["CLIMA_KAFKA_BROKERS", "CLIMA_VALKEY_URL"],
+        "valkey-url",
+        Some("redis://clima:hunter2@127.0.0.1:9/0"),
+        Some("clima:hunter2@valkey"),
+    ),
+    ("data-ttl", None, Some("1h")),
+    ("valkey-replicas", None, Some("-1")),
+    ("max-batch", None, Some("2001")),
+];
+
+const REST: [Setting; 9] = [
+    ("listen", None, Some("0.0.0.0")),
+    (
+        "gateway-url",
+        Some("http://127.0.0.1:9"),
+        Some("https://gateway:1"),
+    ),
+    ("max-in-flight", None, Some("many")),
+    ("max-connections", None, Some("65537")),
+    ("max-body", None, Some("0")),
+    ("max-headers", None, Some("100")),
+    ("header-timeout", None, Some("75")),
+    ("body-timeout", None, Some("-5s")),
+    ("deadline", None, Some("15 parsecs")),
+];
+
+const WRITERS: [Setting; 2] = [
+    (
+        "writer-kafka-url",
+        Some("http://127.0.0.1:9"),
+        Some("http://writer"),
     ),
     (
-        "clima-consumer-rabbitmq",
-        &["CLIMA_RABBITMQ_URL", "CLIMA_VALKEY_URL"],
+        "writer-rabbitmq-url",
+        Some("http://127.0.0.1:9"),
+        Some("http://writer:1,"),
     ),
 ];
 
-/// A value that is right for a setting; nobody listens there.
-fn right(setting: &str) -> &'static str {
-    match setting {
-        "CLIMA_KAFKA_BROKERS" => "127.0.0.1:1",
-        "CLIMA_RABBITMQ_URL" => "amqp://somebody:secret-word@127.0.0.1:1/%2f",
-        "CLIMA_VALKEY_URL" => "redis://somebody:secret-word@127.0.0.1:1",
-        _ => "http://127.0.0.1:1",
-    }
+const GROUP: [Setting; 2] = [("kafka-group", None, None), ("kafka-instance", None, None)];
+
+struct Service {
+    part: Part,
+    settings: Vec<Setting>,
 }
 
-fn binary(name: &str) -> Command {
-    let path = PathBuf::from(env!("CARGO_BIN_EXE_clima-local")).with_file_name(name);
-    let mut command = Command::new(path);
-    command.env_clear().stdin(Stdio::null()).kill_on_drop(true);
-    command
+fn services() -> [Service; 6] {
+    let service = |part, groups: &[&[Setting]]| Service {
+        part,
+        settings: [groups, &[&EVERY]].concat().concat(),
+    };
+    [
+        service(Part::Rest, &[&REST]),
+        service(Part::Gateway, &[&GRPC, &WRITERS]),
+        service(Part::WriterKafka, &[&GRPC, &KAFKA]),
+        service(Part::WriterRabbitmq, &[&GRPC, &RABBITMQ]),
+        service(Part::ConsumerKafka, &[&VALKEY, &KAFKA, &GROUP]),
+        service(Part::ConsumerRabbitmq, &[&VALKEY, &RABBITMQ]),
+    ]
 }
 
-/// The binary with everything that it needs, on free ports.
-fn configured(name: &str, needs: &[&str]) -> Command {
-    let mut command = binary(name);
-    command.envs(needs.iter().map(|setting| (setting, right(setting))));
-    for port in [
-        "CLIMA_LISTEN",
-        "CLIMA_INTERNAL_LISTEN",
-        "CLIMA_ADMIN_LISTEN",
-    ] {
-        command.env(port, "127.0.0.1:0");
-    }
-    command
+fn variable(flag: &str) -> String {
+    format!("CLIMA_{}", flag.to_uppercase().replace('-', "_"))
 }
 
-async fn run(mut command: Command) -> (Option<i32>, String) {
-    let Output {
-        status,
-        stdout,
-        stderr,
-    } = command.output().await.unwrap();
-    let text = [stdout, stderr].concat();
-    (status.code(), String::from_utf8(text).unwrap())
-}
-
-#[tokio::test]
-async fn help_names_every_needed_setting_and_shows_no_password() {
-    for (name, needs) in BINARIES {
-        let mut command = configured(name, needs);
-        command.arg("--help");
-        let (code, text) = run(command).await;
-        assert_eq!(code, Some(0), "{name}: {text}");
-        for setting in
-            needs
-                .iter()
-                .chain(&["CLIMA_ADMIN_LISTEN", "CLIMA_LOG", "CLIMA_DRAIN_TIMEOUT"])
-        {
-            assert!(text.contains(setting), "{name} --help lacks {setting}");
-        }
-        assert!(!text.contains("secret-word"), "{name}: {text}");
-    }
-}
-
-#[tokio::test]
-async fn everything_that_is_missing_is_told_at_once() {
-    for (name, needs) in BINARIES {
-        let (code, text) = run(binary(name)).await;
-        assert_eq!(code, Some(64), "{name}: {text}");
-        for setting in needs {
-            let told = text
-                .lines()
-                .any(|line| line.contains(setting) && line.contains("missing"));
-            assert!(told, "{name} does not miss {setting}: {text}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn everything_that_is_wrong_is_told_at_once_and_no_password_with_it() {
-    for (name, needs) in BINARIES {
-        let mut command = configured(name, needs);
+impl Service {
+    /// The binary, with an empty environment.
+    fn command(&self) -> Command {
+        // Cargo builds the binaries of other packages beside ours, but only tells us of ours.
+        let ours = Path::new(env!("CARGO_BIN_EXE_clima-local"));
+        let program = ours.with_file_name(self.part.binary().unwrap());
+        assert!(
+            program.is_file(),
+            "cargo build --workspace builds {program:?}"
+        );
+        let mut command = Command::new(program);
+        command.env_clear().stdin(Stdio::null());
         command
-            .env("CLIMA_ADMIN_LISTEN", "everywhere")
-            .env("CLIMA_DRAIN_TIMEOUT", "soon")
-            .env("CLIMA_LOG_FORMAT", "loud");
-        let (code, text) = run(command).await;
-        assert_eq!(code, Some(64), "{name}: {text}");
-        for wrong in ["everywhere", "soon", "loud"] {
+    }
+
+    /// The binary with all that it needs, and free ports.
+    fn right(&self) -> Command {
+        let mut command = self.command();
+        for (flag, right, _) in &self.settings {
+            if flag.ends_with("listen") {
+                command.env(variable(flag), "127.0.0.1:0");
+            } else if let Some(right) = right {
+                command.env(variable(flag), right);
+            }
+        }
+        command
+    }
+
+    fn ports(&self) -> impl Iterator<Item = &'static str> {
+        let flags = self.settings.iter().map(|(flag, ..)| *flag);
+        flags.filter(|flag| flag.ends_with("listen"))
+    }
+}
+
+/// All that a process printed. A password must never be in it.
+fn printed(output: &Output) -> String {
+    let text = [output.stdout.as_slice(), &output.stderr].concat();
+    let text = String::from_utf8(text).unwrap();
+    assert!(!text.contains("hunter2"), "{text}");
+    text
+}
+
+/// The problems of a configuration that is refused.
+fn problems(output: &Output) -> Vec<String> {
+    let text = printed(output);
+    assert_eq!(output.status.code(), Some(64), "{text}");
+    let lines = text.lines().filter_map(|line| line.strip_prefix("  "));
+    lines.map(str::to_owned).collect()
+}
+
+fn assert_named<'a>(problems: &[String], flags: impl Iterator<Item = &'a str>) {
+    let mut expected: Vec<_> = flags
+        .map(|flag| format!("--{flag} ({})", variable(flag)))
+        .collect();
+    let mut named: Vec<_> = problems
+        .iter()
+        .map(|problem| problem.split_inclusive(')').next().unwrap().to_owned())
+        .collect();
+    expected.sort();
+    named.sort();
+    assert_eq!(named, expected, "{problems:?}");
+}
+
+#[test]
+fn help_names_every_flag_with_its_variable_and_shows_no_password() {
+    for service in services() {
+        let output = service.right().arg("--help").output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        assert!(output.stderr.is_empty());
+        let help = printed(&output);
+        for (flag, ..) in &service.settings {
+            assert!(help.contains(&format!("--{flag} ")), "{flag}: {help}");
+            let named = [']', '='].map(|end| format!("[env: {}{end}", variable(flag)));
             assert!(
-                text.contains(wrong),
-                "{name} does not tell of `{wrong}`: {text}"
+                named.iter().any(|named| help.contains(named)),
+                "{flag}: {help}"
             );
         }
-        assert!(!text.contains("secret-word"), "{name}: {text}");
-    }
-}
-
-#[tokio::test]
-async fn a_port_that_is_taken_ends_the_start_and_is_named() {
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    for (name, needs) in BINARIES {
-        let mut command = configured(name, needs);
-        command.env("CLIMA_ADMIN_LISTEN", &address);
-        let (code, text) = run(command).await;
-        assert_eq!(code, Some(1), "{name}: {text}");
-        assert!(
-            text.contains(&address) && text.contains("admin"),
-            "{name}: {text}"
+        let told = help.matches("[env: CLIMA_").count();
+        assert_eq!(
+            told,
+            service.settings.len(),
+            "more settings than expected: {help}"
         );
     }
 }
 
-#[tokio::test]
-async fn sigterm_ends_a_process_in_good_order_also_when_nothing_it_needs_is_there() {
-    for (name, needs) in BINARIES {
-        let mut command = configured(name, needs);
-        let mut process = command.stderr(Stdio::piped()).spawn().unwrap();
-        let mut log = BufReader::new(process.stderr.take().unwrap()).lines();
-        let first = log.next_line().await.unwrap();
+#[test]
+fn without_any_configuration_all_that_is_missing_is_named() {
+    for service in services() {
+        let problems = problems(&service.command().output().unwrap());
+        let needed = service
+            .settings
+            .iter()
+            .filter(|(_, right, _)| right.is_some());
+        assert_named(&problems, needed.map(|(flag, ..)| *flag));
         assert!(
-            first.is_some_and(|line| line.contains("listening")),
-            "{name}"
+            problems
+                .iter()
+                .all(|problem| problem.ends_with("is missing")),
+            "{problems:?}"
         );
-        let pid = Pid::from_raw(process.id().unwrap().try_into().unwrap());
-        kill(pid, Signal::SIGTERM).unwrap();
-        while let Ok(Some(line)) = log.next_line().await {
-            assert!(!line.contains("secret-word"), "{name}: {line}");
+    }
+}
+
+#[test]
+fn all_wrong_values_are_named_at_once_by_flag_as_by_variable() {
+    for service in services() {
+        let (mut flags, mut variables) = (service.command(), service.command());
+        let wrong = service
+            .settings
+            .iter()
+            .filter_map(|(flag, _, wrong)| Some((*flag, (*wrong)?)));
+        for (flag, wrong) in wrong.clone() {
+            flags.arg(format!("--{flag}={wrong}"));
+            variables.env(variable(flag), wrong);
         }
-        assert!(process.wait().await.unwrap().success(), "{name}");
+        for command in [&mut flags, &mut variables] {
+            let problems = problems(&command.output().unwrap());
+            assert_named(&problems, wrong.clone().map(|(flag, _)| flag));
+        }
     }
+}
+
+#[test]
+fn one_wrong_value_beside_a_password_shows_the_one_and_not_the_other() {
+    for service in services() {
+        let output = service
+            .right()
+            .env("CLIMA_LOG_FORMAT", "xml")
+            .output()
+            .unwrap();
+        let problems = problems(&output);
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].contains("'xml'"), "{problems:?}");
+        let unknown = service.right().arg("--nonsense").output().unwrap();
+        assert!(printed(&unknown).contains("--nonsense"));
+        assert_eq!(unknown.status.code(), Some(64));
+    }
+}
+
+#[test]
+fn a_url_of_another_kind_is_refused_without_its_password() {
+    for (part, variable, url) in [
+        (
+            Part::WriterRabbitmq,
+            "CLIMA_RABBITMQ_URL",
+            "amqps://clima:hunter2@rabbitmq:1/%2f",
+        ),
+        (Part::WriterRabbitmq, "CLIMA_RABBITMQ_URL", "hunter2"),
+        (
+            Part::WriterRabbitmq,
+            "CLIMA_RABBITMQ_URL",
+            "amqp://clima:hunter2@rabbitmq:port/%2f",
+        ),
+        (
+            Part::ConsumerKafka,
+            "CLIMA_VALKEY_URL",
+            "http://clima:hunter2@valkey:6379",
+        ),
+        (
+            Part::ConsumerKafka,
+            "CLIMA_VALKEY_URL",
+            "redis://clima:hunter2@valkey:6379/zero",
+        ),
+        (Part::ConsumerRabbitmq, "CLIMA_VALKEY_URL", "hunter2"),
+    ] {
+        let service = services()
+            .into_iter()
+            .find(|service| service.part == part)
+            .unwrap();
+        let output = service.right().env(variable, url).output().unwrap();
+        let problems = problems(&output);
+        assert!(
+            problems.len() == 1 && problems[0].contains(variable),
+            "{problems:?}"
+        );
+    }
+}
+
+#[test]
+fn a_port_that_is_taken_ends_the_process_and_is_named() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for service in services() {
+        for port in service.ports() {
+            let output = service
+                .right()
+                .env(variable(port), &address)
+                .output()
+                .unwrap();
+            let text = printed(&output);
+            assert_eq!(output.status.code(), Some(1), "{text}");
+            assert!(
+                text.contains(&format!("cannot listen on {address}")),
+                "{port}: {text}"
+            );
+        }
+    }
+}
+
+/// A process that dies with the test.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn terminate(pid: u32) {
+    let pid = Pid::from_raw(pid.try_into().unwrap());
+    kill(pid, Signal::SIGTERM).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_never_reached_anything_ends_well_and_logs_no_password() {
+    for service in services() {
+        let mut command = service.right();
+        command.stderr(Stdio::piped()).env("CLIMA_LOG", "debug");
+        let mut running = Running(command.spawn().unwrap());
+        let mut log = BufReader::new(running.0.stderr.take().unwrap());
+        let mut text = String::new();
+        // The admin port comes first; the other lines follow when it has begun to try.
+        for _ in 0..service.ports().count() + 2 {
+            assert_ne!(log.read_line(&mut text).unwrap(), 0, "{text}");
+        }
+        let rest = tokio::task::spawn_blocking(move || {
+            log.read_to_string(&mut text).unwrap();
+            text
+        });
+        terminate(running.0.id());
+        let ended = until("the end of the process", async || {
+            running.0.try_wait().unwrap()
+        })
+        .await;
+        let text = rest.await.unwrap();
+        assert_eq!(ended.code(), Some(0), "{}: {text}", service.part);
+        assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_service_that_is_ready_ends_with_exit_code_0_after_sigterm() {
+    let stack = stack().await;
+    for part in Part::SERVICES {
+        terminate(stack.pid(part).unwrap());
+        let how = until("the end of the service", async || stack.how_it_ended(part)).await;
+        assert_eq!(how, "ended with exit status 0", "{part}");
+    }
+    // Together, as each is ready only when what is behind it is.
+    let parts = Part::SERVICES.map(|part| stack.start_part(part));
+    try_join_all(parts).await.unwrap();
 }

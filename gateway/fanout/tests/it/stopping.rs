@@ -1,13 +1,17 @@
 //! Readiness, and an orderly end.
 
+use clima_proto::wethertweet::{WeatherTweetRequest, WeatherTweetResponse};
 use clima_testing::upstream::{Act, Upstream, free_port, url};
 use clima_testing::wait::until;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tonic::Request;
+use tonic::codegen::http::uri::PathAndQuery;
 use tonic::transport::Endpoint;
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
+use tonic_prost::ProstCodec;
 
 use super::gateway::{LONG, Running, call};
 
@@ -78,4 +82,50 @@ async fn a_stopping_gateway_answers_what_is_in_flight_and_ends_well() {
     kafka.release(1);
     sent.await.expect("accepted");
     gateway.ended().await.expect("an orderly end");
+}
+
+#[tokio::test]
+async fn who_watches_the_health_does_not_hold_up_the_end() {
+    let (gateway, _kafka, _rabbitmq) = Running::with_writers(&[]).await;
+    let channel = Endpoint::from_shared(url(gateway.public))
+        .unwrap()
+        .connect_lazy();
+    let mut health = HealthClient::new(channel);
+    let watching = health.watch(HealthCheckRequest::default()).await;
+    let mut watching = watching.unwrap().into_inner();
+    assert!(watching.message().await.unwrap().is_some());
+    gateway.stop();
+    gateway.ended().await.expect("an orderly end");
+}
+
+#[tokio::test]
+async fn a_call_that_never_says_what_it_wants_does_not_hold_up_the_end() {
+    let (gateway, _kafka, _rabbitmq) = Running::with_writers(&[]).await;
+    let channel = Endpoint::from_shared(url(gateway.public))
+        .unwrap()
+        .connect()
+        .await
+        .unwrap();
+    let mut client = tonic::client::Grpc::new(channel);
+    client.ready().await.unwrap();
+    let codec = ProstCodec::<WeatherTweetRequest, WeatherTweetResponse>::default();
+    let path = PathAndQuery::from_static("/wethertweet.WeatherTweetService/SendTweet");
+    let nothing = Request::new(futures::stream::pending());
+    let call = client.client_streaming(nothing, path, codec);
+    tokio::pin!(call);
+    tokio::select! {
+        answer = &mut call => panic!("{answer:?}"),
+        () = async { gateway.send(super::gateway::call(LONG)).await.map(drop).expect("accepted") } => {}
+    }
+    gateway.stop();
+    let ended = gateway.ended();
+    tokio::pin!(ended);
+    let outcome = tokio::select! {
+        outcome = &mut ended => outcome,
+        answer = &mut call => {
+            assert!(answer.is_err(), "{answer:?}");
+            ended.await
+        }
+    };
+    outcome.expect("an orderly end");
 }

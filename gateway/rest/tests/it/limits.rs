@@ -46,26 +46,48 @@ async fn headers_beyond_the_limit_are_431() {
     for headers in [vec![large.as_str()], many] {
         let answer = front.send(&headers, TWEET).await;
         assert_eq!(answer.status, 431, "{answer:?}");
+        assert_eq!(answer.json()["code"], 3);
+        assert_eq!(answer.fate(), "NOT_COUNTED");
+        assert_eq!(answer.header("connection"), Some("close"));
     }
     assert_eq!(upstream.calls().len(), 1);
 }
 
 #[tokio::test]
-async fn what_is_not_http_is_refused_and_closed() {
+async fn what_is_not_http_is_refused_like_anything_else_and_closed() {
     let (front, upstream) = Front::with_upstream(&[]).await;
-    for text in [
-        "hello\r\n\r\n",
-        "POST /v1/tweets HTTP/9.9\r\n\r\n",
-        "POST /v1/tweets HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\nab",
-        "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    for head in [
+        "hello",
+        "\u{16}\u{3}\u{1}\u{2}",
+        "POST /v1/tweets",
+        "POST /v1/tweets HTTP/9.9",
+        "POST /v1/tweets HTTP/1.1\r\nno colon",
+        "POST /v1/tweets HTTP/1.1\r\ncontent-length: many",
+        "POST /v1/tweets HTTP/1.1\r\ncontent-length: 1\r\ncontent-length: 2",
+        "POST /v1/tweets HTTP/1.1\r\ntransfer-encoding: gzip",
     ] {
         let mut connection = front.connect().await;
-        connection.send(text).await;
-        let answer = connection.answer().await;
-        assert!(answer.is_none_or(|answer| answer.status == 400), "{text:?}");
-        assert!(connection.answer().await.is_none(), "{text:?}");
+        connection.send(format!("{head}\r\n\r\n{TWEET}")).await;
+        let answer = connection.answer().await.expect(head);
+        assert_eq!(answer.status, 400, "{head:?}: {answer:?}");
+        assert_eq!(answer.json()["code"], 3, "{head:?}");
+        assert_eq!(answer.fate(), "NOT_COUNTED", "{head:?}");
+        assert!(connection.answer().await.is_none(), "{head:?}");
     }
-    assert!(upstream.calls().is_empty());
+    // What was answered before it stays answered.
+    let mut connection = front.connect().await;
+    connection
+        .send([tweet(&[], TWEET), b"hello\r\n\r\n".to_vec()].concat())
+        .await;
+    for status in [200, 400] {
+        let answer = connection.answer().await.expect("an answer");
+        assert_eq!((answer.status, answer.json().is_object()), (status, true));
+    }
+    // HTTP/2 without TLS gets no answer that it could read.
+    let mut connection = front.connect().await;
+    connection.send("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert!(connection.answer().await.is_none());
+    assert_eq!(upstream.calls().len(), 1);
 }
 
 #[tokio::test]

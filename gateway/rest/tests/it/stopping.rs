@@ -50,11 +50,14 @@ async fn a_stopping_front_answers_what_is_in_flight_and_ends_well() {
     upstream.always(Act::Hold);
     let mut idle = front.connect().await;
     let mut fresh = front.connect().await;
+    let mut half = front.connect().await;
+    half.send("POST /v1/tweets HTTP/1.1\r\nhost: a\r\n").await;
     let mut waiting = front.connect().await;
     waiting.send(tweet(&[], TWEET)).await;
     upstream.received(1).await;
 
     front.stop();
+    assert!(half.answer().await.is_none(), "nothing is owed to it");
     assert!(
         idle.answer().await.is_none(),
         "an idle connection is closed"

@@ -1,0 +1,93 @@
+//! One HTTP/1.1 connection, from its first byte to an end that loses no answer.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper::service::{Service as _, service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::config::Limits;
+use crate::socket::Socket;
+
+/// Most headers of a request.
+const HEADERS: usize = 64;
+
+/// Longest time for a client to take its last answer while it still sends.
+const LINGER: Duration = Duration::from_secs(2);
+
+/// How connections are served.
+pub(crate) struct Connections {
+    http: http1::Builder,
+    service: TowerToHyperService<Router>,
+    shutdown: CancellationToken,
+}
+
+impl Connections {
+    pub(crate) fn new(router: Router, limits: &Limits, shutdown: CancellationToken) -> Self {
+        let mut http = http1::Builder::new();
+        http.timer(TokioTimer::new())
+            // A client that closes its half after the request still wants its answer.
+            .half_close(true)
+            .header_read_timeout(limits.header_timeout)
+            .max_buf_size(limits.max_headers as usize)
+            .max_headers(HEADERS);
+        Self {
+            http,
+            service: TowerToHyperService::new(router),
+            shutdown,
+        }
+    }
+
+    /// Serves one connection until it ends, or until it has nothing to finish after the shutdown.
+    pub(crate) fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + use<> {
+        let requests = TaskTracker::new();
+        let service = {
+            let (requests, service) = (requests.clone(), self.service.clone());
+            service_fn(move |request| {
+                let (request_runs, answer) = (requests.token(), service.call(request));
+                async move {
+                    let answer = answer.await;
+                    drop(request_runs);
+                    answer
+                }
+            })
+        };
+        let io = TokioIo::new(Socket::new(stream));
+        let mut connection = self.http.serve_connection(io, service);
+        let shutdown = self.shutdown.clone();
+        async move {
+            let mut end = shutdown.run_until_cancelled(&mut connection).await;
+            if end.is_none() && !requests.is_empty() {
+                Pin::new(&mut connection).graceful_shutdown();
+                end = Some((&mut connection).await);
+            }
+            // Without an end the client was between requests, or slow to send one: nothing is owed to it.
+            if let Some(Err(error)) = &end {
+                tracing::debug!(%error, "connection ended");
+            }
+            let socket = connection.into_parts().io.into_inner();
+            shutdown.run_until_cancelled(linger(socket)).await;
+        }
+    }
+}
+
+/// Closes in a way that lets the last answer arrive. Who refuses a body that is still on its way and closes at
+/// once makes the operating system reset the connection, and the answer is lost with it (RFC 9112, 9.6).
+async fn linger(mut socket: Socket) {
+    let taken = async {
+        socket.shutdown().await?;
+        let mut rest = vec![0; 8_192];
+        while socket.read(&mut rest).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // Whatever the outcome, there is nothing more to say.
+    timeout(LINGER, taken).await.ok();
+}
