@@ -86,7 +86,7 @@ proto_base() {
     git rev-parse --verify --quiet "$CLIMA_BASE^{commit}" || die "CLIMA_BASE=$CLIMA_BASE is no commit here"
     return
   fi
-  head=$(git rev-parse --verify --quiet HEAD) || return 0
+  head=$(git rev-parse --verify --quiet HEAD 2>/dev/null) || return 0
   main=$(git merge-base HEAD refs/remotes/origin/main 2>/dev/null) || main=$head
   if [ "$main" != "$head" ]; then
     printf '%s\n' "$main"
@@ -105,7 +105,7 @@ check_breaking() {
     echo "breaking: NOT checked, git knows no earlier revision (a shallow clone? CLIMA_BASE names one)"
     return
   fi
-  if [ -z "$(git ls-tree -r --name-only "$base" proto | grep '\.proto$')" ]; then
+  if [[ $(git ls-tree -r --name-only "$base" -- proto) != *.proto* ]]; then
     echo "breaking: NOT checked, ${base:0:12} has no protos"
     return
   fi

@@ -40,7 +40,7 @@ func (s *sender) send(ctx context.Context, key string, tweet *pb.WeatherTweetReq
 			return retries, err
 		}
 		pause := pause(retries, err)
-		log.Printf("retry: %s in %v: %s", key, pause.Round(time.Millisecond), describe(err))
+		log.Printf("retry: %s in %d ms: %s", key, pause.Milliseconds(), describe(err))
 		select {
 		case <-time.After(pause):
 			retries++

@@ -61,7 +61,7 @@ class Sender:
                 if not retryable(error) or retries + 1 == self._attempts:
                     return retries, error
                 wait = pause(retries, error)
-                print(f"retry: {key} in {wait:.3f} s: {describe(error)}", file=sys.stderr, flush=True)
+                print(f"retry: {key} in {wait * 1000:.0f} ms: {describe(error)}", file=sys.stderr, flush=True)
                 await asyncio.sleep(wait)
                 retries += 1
             else:
