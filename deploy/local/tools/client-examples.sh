@@ -10,9 +10,10 @@ bin=$root/target/clients/bin
 
 build_go() {
   cd "$examples/go"
+  # The clone may be somebody else's, of which git tells Go nothing.
+  export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
   go vet ./...
-  # The clone may be somebody else's, of whom git tells Go nothing.
-  go build -buildvcs=false -o "$bin/go" .
+  go build -o "$bin/go" .
 }
 
 install_python() {
@@ -33,7 +34,7 @@ build_typescript() {
   cd "$examples/typescript"
   # Not `npm install`: what is in the lock file, and the client as it was generated now.
   npm ci --loglevel=error --no-audit --no-fund --prefer-offline >&2
-  npm run --silent build
+  node_modules/.bin/tsc
   launcher typescript node "$examples/typescript/dist/main.js"
 }
 
