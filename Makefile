@@ -28,7 +28,7 @@ test: test-rust test-locust ## all tests; those of the whole system start real b
 
 test-rust:
 	cargo build --workspace --bins --locked
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 test-locust:
 	deploy/local/tools/locust-test.sh
