@@ -1,6 +1,6 @@
 # The few verbs of the project. What they do is in the scripts and binaries that they call.
 
-.PHONY: help demo up down test test-rust test-locust lint bench
+.PHONY: help demo up down test test-rust test-locust lint bench pictures
 .DEFAULT_GOAL := help
 
 RELEASE := cargo build --release --locked --bins --workspace
@@ -35,3 +35,6 @@ test-locust:
 
 lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python
 	deploy/local/tools/lint.sh
+
+pictures: ## draw the pictures of the documentation from docs/images/*.dot
+	deploy/local/tools/pictures.sh
