@@ -1,6 +1,6 @@
 # The few verbs of the project. What they do is in the scripts and binaries that they call.
 
-.PHONY: help demo up down test test-rust test-locust test-all lint gen bench
+.PHONY: help demo up down test test-rust test-locust test-all lint gen bench pictures
 .DEFAULT_GOAL := help
 
 RELEASE := cargo build --release --locked --bins --workspace
@@ -28,7 +28,7 @@ test: test-rust test-locust ## all tests; those of the whole system start real b
 
 test-rust:
 	cargo build --workspace --bins --locked
-	cargo test --workspace --locked
+	cargo test --workspace --locked --no-fail-fast
 
 test-locust:
 	deploy/local/tools/locust-test.sh
@@ -40,5 +40,8 @@ test-all: ## the slow tests, which build what is outside the workspace: clients 
 gen: ## clients of the public API in Go, Python and TypeScript, into target/clients
 	deploy/local/tools/gen.sh
 
-lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python
+lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python, Go
 	deploy/local/tools/lint.sh
+
+pictures: ## draw the pictures of the documentation from docs/images/*.dot
+	deploy/local/tools/pictures.sh

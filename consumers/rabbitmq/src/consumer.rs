@@ -2,7 +2,7 @@
 
 use clima_consumer_core::store::Broker;
 use clima_consumer_core::{Pace, Record, Source, SourceError};
-use clima_writer_rabbitmq::{Message, Producer, RabbitmqConfig, connect};
+use clima_writer_rabbitmq::{Message, Producer, RabbitmqConfig, close, connect};
 use futures::{FutureExt as _, StreamExt as _};
 use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
@@ -175,7 +175,7 @@ impl Source for RabbitmqSource {
             if let Err(error) = session.acknowledge().await {
                 tracing::warn!(%error, "not acknowledged, to be delivered again");
             }
-            session.connection.close(200, "draining".into()).await.ok();
+            close(&session.connection, "draining").await;
         }
     }
 }

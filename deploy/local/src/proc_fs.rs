@@ -74,9 +74,18 @@ pub(crate) fn descendant_named(root: u32, name: &str) -> Option<u32> {
         .find(|&pid| Stat::read(pid).is_some_and(|it| it.name == name))
 }
 
-/// Whether the process exists and is stopped by a signal.
+/// Whether the process exists and all of its threads stand still because of a signal. A signal reaches them one
+/// after the other, and those that it has not reached yet go on working.
 pub(crate) fn is_stopped(pid: u32) -> bool {
-    Stat::read(pid).is_some_and(|stat| stat.state == 'T')
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return false;
+    };
+    let mut states = threads
+        .flatten()
+        .filter_map(|thread| Stat::parse(&fs::read_to_string(thread.path().join("stat")).ok()?))
+        .map(|stat| stat.state)
+        .peekable();
+    states.peek().is_some() && states.all(|state| state == 'T')
 }
 
 /// Resident memory in bytes.

@@ -19,6 +19,9 @@ use crate::{Part, StackBuilder, log_file, proc_fs, services};
 /// How long a part may take until it answers. Recovery after a crash reads logs, on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(120);
 
+/// Time for all threads of a process to stand still.
+const PAUSE_LIMIT: Duration = Duration::from_secs(10);
+
 /// How long a killed process may take to be gone.
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
@@ -209,15 +212,22 @@ impl Stack {
         Ok(())
     }
 
-    /// Stops a part's process with SIGSTOP: it keeps its connections and answers nothing.
+    /// Stops a part's process with SIGSTOP: it keeps its connections and answers nothing. Returns when all of
+    /// its threads stand still.
     ///
     /// # Errors
-    /// When the part does not run.
+    /// When the part does not run, or does not stand still within ten seconds.
     pub async fn pause(&self, part: Part) -> anyhow::Result<()> {
         ensure!(
             self.processes.signal(part, Signal::SIGSTOP).await?,
             "{part} does not run"
         );
+        let begun = Instant::now();
+        while !self.is_paused(part) {
+            ensure!(self.is_running(part), "{part} has ended");
+            ensure!(begun.elapsed() < PAUSE_LIMIT, "{part} does not stand still");
+            sleep(Duration::from_millis(2)).await;
+        }
         Ok(())
     }
 

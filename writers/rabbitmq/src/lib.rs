@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, RabbitmqConfig};
 pub use error::ProducerError;
-pub use producer::{Message, Producer, connect};
+pub use producer::{Message, Producer, close, connect};
 
 /// Runs the writer until `shutdown`.
 ///

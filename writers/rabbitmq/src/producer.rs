@@ -1,8 +1,10 @@
 //! The producer: a connection that comes back by itself, and the channels on it.
 
 use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use clima_proto::clima::v1::TweetEvent;
 use clima_service::backoff::Backoff;
@@ -16,6 +18,7 @@ use prost::Message as _;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 
 use crate::channel::{self, Publish, UNCONFIRMED};
 use crate::topology::{self, Destination};
@@ -27,6 +30,18 @@ const CHANNELS: usize = 4;
 
 /// AMQP's "persistent" delivery mode.
 const PERSISTENT: u8 = 2;
+
+/// Time to connect and to open and declare what is needed, which includes waiting for new queues to settle.
+const OPEN_LIMIT: Duration = Duration::from_secs(20);
+
+/// Time for a broker to take a connection.
+const CONNECT_LIMIT: Duration = Duration::from_secs(10);
+
+/// Time for a broker to agree to the end of a connection.
+const CLOSE_LIMIT: Duration = Duration::from_secs(1);
+
+/// A connection and its running channels.
+type Opened = (Connection, JoinSet<Result<(), ProducerError>>);
 
 /// What is published: a body and the headers that go with it.
 #[derive(Debug, Default)]
@@ -146,14 +161,14 @@ impl ProducerConnection {
     async fn keep_up(&self) {
         let mut delays = Backoff::RECONNECT.delays();
         loop {
-            let error = match self.open().await {
+            let error = match within(OPEN_LIMIT, self.open()).await {
                 Ok((connection, channels)) => {
                     delays.reset();
                     self.ready.set(true);
                     tracing::info!("connected");
                     let error = self.watch(&connection, channels).await;
-                    // The connection may be gone already; what it still carries fails with it.
-                    connection.close(200, "reconnecting".into()).await.ok();
+                    self.state.send_replace(State::Disconnected);
+                    close(&connection, "reconnecting").await;
                     error
                 }
                 Err(error) => ProducerError::Lost(error.to_string()),
@@ -166,7 +181,7 @@ impl ProducerConnection {
     }
 
     /// Connects, declares what is ours, and opens the channels.
-    async fn open(&self) -> Result<(Connection, JoinSet<Result<(), ProducerError>>), lapin::Error> {
+    async fn open(&self) -> Result<Opened, lapin::Error> {
         let connection = connect(&self.config, "writer").await?;
         topology::declare(&connection, &self.config.names()).await?;
         let mut running = JoinSet::new();
@@ -229,9 +244,26 @@ impl ProducerConnection {
 ///
 /// # Errors
 ///
-/// The broker cannot be reached, or refuses us.
+/// The broker cannot be reached, refuses us, or does not answer within ten seconds.
 pub async fn connect(config: &RabbitmqConfig, role: &str) -> Result<Connection, lapin::Error> {
     let properties =
         ConnectionProperties::default().with_connection_name(format!("clima-{role}").into());
-    Connection::connect_uri(config.url.clone(), properties).await
+    let connecting = Connection::connect_uri(config.url.clone(), properties);
+    within(CONNECT_LIMIT, connecting).await
+}
+
+/// Ends a connection. It may be gone already, or its broker silent; what it still carries fails with it either way.
+pub async fn close(connection: &Connection, why: &str) {
+    let closing = connection.close(200, why.into());
+    timeout(CLOSE_LIMIT, closing).await.ok();
+}
+
+/// lapin waits for a broker's answer for as long as the connection stands.
+async fn within<T>(
+    limit: Duration,
+    answer: impl Future<Output = Result<T, lapin::Error>>,
+) -> Result<T, lapin::Error> {
+    timeout(limit, answer)
+        .await
+        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }
