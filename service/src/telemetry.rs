@@ -8,12 +8,13 @@ use tracing_subscriber::EnvFilter;
 /// What is logged, and how.
 #[derive(Debug, Clone, Args)]
 pub struct TelemetryConfig {
-    /// What is logged: a level, or a list of `target=level` (tracing-subscriber's filter syntax). lapin calls every
-    /// refused operation an error; what matters of it we log ourselves.
+    /// What is logged, on standard error: error, warn, info, debug, trace or off, for everything or as target=level for
+    /// one crate (tracing-subscriber's filter). lapin, RabbitMQ's client, is off because it calls every refused
+    /// operation an error; what matters of that we log ourselves.
     #[arg(long, env = "CLIMA_LOG", value_name = "FILTER", default_value = "info,lapin=off", value_parser = filter)]
     pub log: String,
 
-    /// How a log line is written.
+    /// The form of a log line.
     #[arg(
         long,
         env = "CLIMA_LOG_FORMAT",
