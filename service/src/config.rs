@@ -90,7 +90,9 @@ pub fn load_from<C: Parser + Check>(
     let texts = lenient
         .try_get_matches_from(&args)
         .map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp => ConfigError::Shown(help(C::command(), &args).unwrap_or(error)),
+            ErrorKind::DisplayHelp => {
+                ConfigError::Shown(help(C::command(), &args).unwrap_or(error))
+            }
             ErrorKind::DisplayVersion => ConfigError::Shown(error),
             _ => ConfigError::Usage(error),
         })?;
