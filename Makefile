@@ -1,6 +1,6 @@
 # The few verbs of the project. What they do is in the scripts and binaries that they call.
 
-.PHONY: help demo up down test test-rust test-locust lint bench
+.PHONY: help demo up down test test-rust test-locust lint docs sbom bench
 .DEFAULT_GOAL := help
 
 RELEASE := cargo build --release --locked --bins --workspace
@@ -32,6 +32,12 @@ test-rust:
 
 test-locust:
 	deploy/local/tools/locust-test.sh
+
+docs: ## write the generated parts of docs/ anew; `make test` only compares them
+	UPDATE=1 cargo test --locked --package clima-local --test docs
+
+sbom: ## what each binary is made of, to target/sbom (CycloneDX)
+	deploy/local/tools/sbom.sh
 
 lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python
 	deploy/local/tools/lint.sh
