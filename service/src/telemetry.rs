@@ -44,6 +44,9 @@ pub fn install(config: &TelemetryConfig) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&config.log))
         .with_writer(std::io::stderr)
+        // A line that cannot be written (disk full, reader gone) would be complained of on standard error as well,
+        // and that ends the process: a service must outlive its log.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     let installed = match config.log_format {
         LogFormat::Human => builder.try_init(),

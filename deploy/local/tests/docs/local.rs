@@ -17,7 +17,11 @@ pub(crate) fn blocks() -> Vec<Block> {
     for name in names {
         let help = own(&help(&[name]));
         // Without arguments and options of its own it is told with one line in the list above.
-        if !help.lines().last().is_some_and(|line| line.starts_with("Usage:")) {
+        if !help
+            .lines()
+            .last()
+            .is_some_and(|line| line.starts_with("Usage:"))
+        {
             text += &format!("\n### clima-local {name}\n\n```text\n{help}\n```\n");
         }
     }
