@@ -1,6 +1,6 @@
 # The few verbs of the project. What they do is in the scripts and binaries that they call.
 
-.PHONY: help demo up down test test-rust test-locust test-all lint gen bench pictures
+.PHONY: help demo up down test test-rust test-locust test-all lint gen docs pictures sbom bench
 .DEFAULT_GOAL := help
 
 RELEASE := cargo build --release --locked --bins --workspace
@@ -39,6 +39,12 @@ test-all: ## the slow tests, which build what is outside the workspace: clients 
 
 gen: ## clients of the public API in Go, Python and TypeScript, into target/clients
 	deploy/local/tools/gen.sh
+
+docs: ## write the generated parts of docs/ anew; `make test` only compares them
+	UPDATE=1 cargo test --locked --package clima-local --test docs
+
+sbom: ## what each binary is made of, to target/sbom (CycloneDX)
+	deploy/local/tools/sbom.sh
 
 lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python, Go
 	deploy/local/tools/lint.sh

@@ -20,17 +20,17 @@ use crate::telemetry::{self, TelemetryConfig};
 /// Settings of every process.
 #[derive(Debug, Clone, Args)]
 pub struct ProcessConfig {
-    /// Address of the admin port: /livez, /readyz, /metrics. Port 0 picks a free one.
+    /// Where the admin port listens: /livez, /readyz, /metrics over HTTP. Port 0 picks a free one.
     #[arg(
         long,
         env = "CLIMA_ADMIN_LISTEN",
-        value_name = "ADDRESS",
+        value_name = "IP:PORT",
         default_value = "0.0.0.0:9090"
     )]
     pub admin_listen: SocketAddr,
 
-    /// Longest time to finish what is in flight after SIGTERM.
-    #[arg(long, env = "CLIMA_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
+    /// Longest time to finish what is in flight after SIGTERM; then the process ends with exit code 1.
+    #[arg(long, env = "CLIMA_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "20s", value_parser = humantime::parse_duration)]
     pub drain_timeout: Duration,
 
     /// Logs.

@@ -11,7 +11,7 @@ use crate::commands::{bench, demo, up};
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
-    /// Where data, logs and stack.json are kept
+    /// The folder of this stack: data, logs, stack.json. Two stacks at a time need two folders
     #[arg(
         long,
         global = true,
@@ -45,29 +45,38 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Measure throughput, latency, CPU and memory on a fresh system of its own
     Bench(bench::Args),
-    /// Stop everything in order
+    /// Stop everything in order; the data stays for the next up
     Down,
-    /// Wait until everything is counted, then empty the counts
+    /// Wait until everything accepted is counted, then empty Valkey
     Reset,
-    /// Publish the records again that consumers had to set aside
+    /// Publish the dead letters again: records that consumers had to set aside
     Redrive,
-    /// Show where each part is and how it does
+    /// Show address, process, memory and state of each part
     Status {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// End a part with SIGKILL
-    Kill { part: Part },
-    /// End a part with SIGTERM
-    Stop { part: Part },
-    /// Start a part that was killed or stopped
-    Start { part: Part },
-    /// Print the output of a part
-    Logs {
-        /// The part
+    /// End a part with SIGKILL, as a crash would
+    Kill {
+        /// Its name, as in `clima-local status`
         part: Part,
-        /// Go on printing as it grows
+    },
+    /// End a part with SIGTERM, and with SIGKILL where it does not end in time
+    Stop {
+        /// Its name, as in `clima-local status`
+        part: Part,
+    },
+    /// Start a part that was killed or stopped, and return when it is ready
+    Start {
+        /// Its name, as in `clima-local status`
+        part: Part,
+    },
+    /// Print the log of a part, over all its starts
+    Logs {
+        /// Its name, as in `clima-local status`
+        part: Part,
+        /// Print the last 100 lines, then what is added
         #[arg(long, short)]
         follow: bool,
     },

@@ -33,7 +33,7 @@ pub use backlog::Backlog;
 pub use builder::StackBuilder;
 pub use counts::{Counts, PATHS, Totals};
 pub use part::Part;
-pub use ports::Ports;
+pub use ports::{Ports, fixed_ports};
 pub use redrive::{Redriven, redrive};
 pub use stack::Stack;
 pub use stack_file::StackFile;

@@ -55,6 +55,19 @@ pub(crate) enum Role {
     Epmd,
 }
 
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+            Self::Admin => "admin",
+            Self::Controller => "controller",
+            Self::Distribution => "distribution",
+            Self::Epmd => "epmd",
+        }
+    }
+}
+
 /// Every port of the system, with its number in the demo.
 const SLOTS: [(Part, Role, u16); 19] = [
     (Part::Rest, Role::Public, 8080),
@@ -77,6 +90,15 @@ const SLOTS: [(Part, Role, u16); 19] = [
     (Part::Rabbitmq, Role::Epmd, 14369),
     (Part::Valkey, Role::Public, 6379),
 ];
+
+/// Every port of the demo: the part, what it uses the port for in one word, and the number.
+#[must_use]
+pub fn fixed_ports() -> Vec<(Part, &'static str, u16)> {
+    let slots = SLOTS.into_iter();
+    slots
+        .map(|(part, role, port)| (part, role.name(), port))
+        .collect()
+}
 
 /// Free ports come from blocks of this many, each held by one stack at a time.
 const BLOCK: u16 = 32;
@@ -125,7 +147,7 @@ impl PortTable {
         let mut table = BTreeMap::new();
         for ((part, role, _), port) in SLOTS.into_iter().zip(ports) {
             if parts.contains(&part) && !is_free(port) {
-                let role = format!("{role:?}").to_lowercase();
+                let role = role.name();
                 bail!(
                     "port {port} for {part} ({role}) is in use; end what uses it, \
                      or choose free ports with --port-base 0"

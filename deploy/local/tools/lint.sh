@@ -140,6 +140,7 @@ lint_yaml() {
   local bin
   bin=$("$tools/python-linters.sh")
   files '*.yaml' '*.yml' | xargs -0 -r "$bin/yamllint" --strict
+  files '.github/workflows/*.yml' | xargs -0 -r "$("$tools/actionlint.sh")"
 }
 
 lint_python() {

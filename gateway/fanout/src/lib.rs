@@ -50,8 +50,8 @@ impl Gateway {
     pub async fn bind(config: Config, shutdown: CancellationToken) -> Result<Self, RunError> {
         Ok(Self {
             process: Process::bind(&config.process, shutdown).await?,
-            public: process::bind("grpc", config.listen)?,
-            internal: process::bind("internal grpc", config.internal_listen)?,
+            public: process::bind("grpc", config.ports.listen)?,
+            internal: process::bind("internal grpc", config.ports.internal_listen)?,
             config,
         })
     }

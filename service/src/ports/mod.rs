@@ -3,6 +3,7 @@
 //! Both end in the same [`Deliver`]: the public port gives a tweet its id first, the internal port carries
 //! events that have one. What differs between a gateway and a writer is only where a tweet goes next.
 
+mod config;
 mod metrics;
 
 use std::future::Future;
@@ -31,6 +32,7 @@ use clima_proto::wethertweet::{WeatherTweetRequest, WeatherTweetResponse};
 use crate::deadline;
 use crate::ingest::MAX_BATCH;
 
+pub use config::PortsConfig;
 pub use metrics::TweetMetrics;
 
 /// Name of the public service, for reflection and health.

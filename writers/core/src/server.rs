@@ -37,8 +37,8 @@ impl Writer {
     ) -> Result<Self, RunError> {
         Ok(Self {
             process: Process::bind(&config.process, shutdown).await?,
-            public: process::bind("grpc", config.listen)?,
-            internal: process::bind("internal grpc", config.internal_listen)?,
+            public: process::bind("grpc", config.ports.listen)?,
+            internal: process::bind("internal grpc", config.ports.internal_listen)?,
             max_in_flight: config.max_in_flight as usize,
         })
     }

@@ -17,7 +17,8 @@ pub(crate) struct Args {
     /// Tweets that Locust posts [default: that of the load profile]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     requests: Option<u64>,
-    /// Use consecutive ports from this one on; 0 finds free ones
+    /// Use 19 consecutive ports from this one on; 0 finds free ones [default: 8080 and the others of
+    /// docs/running.md]
     #[arg(long, value_name = "PORT")]
     port_base: Option<u16>,
     /// The folder of the project, with locust/ in it [default: where clima-local was built]

@@ -15,13 +15,14 @@ pub(crate) struct Args {
     /// Return when everything is ready and leave it running; end it with `clima-local down`
     #[arg(long)]
     pub(crate) detach: bool,
-    /// Use consecutive ports from this one on; 0 finds free ones
+    /// Use 19 consecutive ports from this one on; 0 finds free ones [default: 8080 and the others of
+    /// docs/running.md]
     #[arg(long, value_name = "PORT")]
     pub(crate) port_base: Option<u16>,
-    /// Forget the data and logs of earlier runs in the state folder
+    /// Begin empty: forget the data and logs of earlier runs in the state folder
     #[arg(long)]
     pub(crate) fresh: bool,
-    /// Start Kafka, RabbitMQ and Valkey only
+    /// Start Kafka, RabbitMQ and Valkey, and none of our services
     #[arg(long)]
     pub(crate) servers_only: bool,
     /// The folder of the services' binaries [default: that of clima-local]
