@@ -1,6 +1,6 @@
 # The few verbs of the project. What they do is in the scripts and binaries that they call.
 
-.PHONY: help demo up down test test-rust test-locust lint bench
+.PHONY: help demo up down test test-rust test-locust test-all lint bench
 .DEFAULT_GOAL := help
 
 RELEASE := cargo build --release --locked --bins --workspace
@@ -32,6 +32,10 @@ test-rust:
 
 test-locust:
 	deploy/local/tools/locust-test.sh
+
+test-all: ## the tests that take longer: a browser, and requests made out of the OpenAPI document
+	cargo build --workspace --bins --locked
+	cargo test -p clima-local --features slow --test slow --locked
 
 lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python
 	deploy/local/tools/lint.sh
