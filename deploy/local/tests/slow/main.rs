@@ -2,7 +2,7 @@
 //! they are asked for: `make test-all`.
 
 // Helpers of tests are tests too, which the lint does not know.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod grpc_web;
 // Shared with the other tests, which use more of it.
