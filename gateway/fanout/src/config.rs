@@ -46,7 +46,7 @@ pub struct Config {
     /// Origins whose pages may call the public port by gRPC-web, as `https://host[:port]`; `*` is any. Several are
     /// separated by commas. Without one, browsers let no foreign page call it.
     #[arg(
-        long = "cors-origin",
+        long,
         env = "CLIMA_CORS_ORIGINS",
         value_name = "ORIGIN,…",
         value_delimiter = ','

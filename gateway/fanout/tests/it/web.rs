@@ -130,7 +130,7 @@ fn from(origin: &str) -> [String; 2] {
 
 #[tokio::test]
 async fn a_call_by_grpc_web_is_a_call_like_any_other() {
-    let settings = ["--cors-origin", PAGE];
+    let settings = ["--cors-origins", PAGE];
     let (gateway, kafka, rabbitmq) = Running::with_writers(&settings).await;
     let [origin, close] = from(PAGE);
     let key = "idempotency-key: k";
@@ -172,7 +172,7 @@ async fn a_call_by_grpc_web_is_a_call_like_any_other() {
 
 #[tokio::test]
 async fn a_refusal_by_grpc_web_has_its_details_in_headers_that_a_page_may_read() {
-    let (gateway, kafka, _rabbitmq) = Running::with_writers(&["--cors-origin=*"]).await;
+    let (gateway, kafka, _rabbitmq) = Running::with_writers(&["--cors-origins=*"]).await;
     let [origin, close] = from(PAGE);
     let web = ask(&gateway, &web_call(tweet(101), &[&origin, &close])).await;
     assert_eq!(
@@ -188,7 +188,7 @@ async fn a_refusal_by_grpc_web_has_its_details_in_headers_that_a_page_may_read()
 #[tokio::test]
 async fn only_pages_of_the_origins_in_the_setting_are_let_in() {
     let settings = [
-        "--cors-origin",
+        "--cors-origins",
         "https://other.example,https://clima.example:443",
     ];
     let (gateway, _kafka, _rabbitmq) = Running::with_writers(&settings).await;
@@ -225,7 +225,7 @@ fn an_origin_that_is_none_is_told_with_all_other_wrong_settings() {
     let args = [
         "clima-gateway",
         "--listen=here",
-        "--cors-origin=https://clima.example/page",
+        "--cors-origins=https://clima.example/page",
         "--writer-kafka-url=http://127.0.0.1:1",
     ];
     let loaded = config::load_from::<Config>(args.map(OsString::from));
@@ -234,7 +234,7 @@ fn an_origin_that_is_none_is_told_with_all_other_wrong_settings() {
     };
     assert_eq!(problems.len(), 3, "{problems:?}");
     let told = problems.iter().any(|problem| {
-        problem.starts_with("--cors-origin (CLIMA_CORS_ORIGINS): ")
+        problem.starts_with("--cors-origins (CLIMA_CORS_ORIGINS): ")
             && problem.contains("https://clima.example/page")
             && problem.contains("must be *, or http://")
     });
