@@ -33,7 +33,7 @@ test-rust:
 test-locust:
 	deploy/local/tools/locust-test.sh
 
-test-all: ## the slow tests, which build what is outside the workspace: clients in Go, Python and TypeScript
+test-all: ## the slow tests: clients in three languages, a browser, requests made out of the OpenAPI document
 	cargo build --workspace --bins --locked
 	cargo test -p clima-local --features slow --test slow --locked
 

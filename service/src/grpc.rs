@@ -45,6 +45,31 @@ pub fn spawn(
     routes: Routes,
     services: &'static [&'static str],
 ) -> Result<(), RunError> {
+    let shutdown = process.shutdown.clone();
+    spawn_with(process, port, routes, services, |mut server, routes| {
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        server
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
+    })
+}
+
+/// The same for a port that speaks more than gRPC: `serve` is given a server with the limits of every port, and all
+/// routes of this one. It has to stop at the shutdown of the process.
+///
+/// # Errors
+///
+/// As for [`spawn`].
+pub fn spawn_with<S>(
+    process: &mut Process,
+    port: &'static str,
+    routes: Routes,
+    services: &'static [&'static str],
+    serve: impl FnOnce(Server, Routes) -> S + Send + 'static,
+) -> Result<(), RunError>
+where
+    S: Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
+{
     let (reporter, health) = health_reporter();
     let mut v1 = tonic_reflection::server::Builder::configure();
     let mut v1alpha = tonic_reflection::server::Builder::configure();
@@ -91,7 +116,14 @@ pub fn spawn(
     process.tasks.spawn(port, async move {
         // A new reporter says SERVING of `""`, whatever is true: nobody may hear it before the first report.
         reported.await.ok();
-        serve(listener, routes, shutdown).await
+        let last_call = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(LAST_CALL).await;
+        };
+        tokio::select! {
+            outcome = serve(server(), routes) => outcome,
+            () = last_call => Ok(()),
+        }
     });
     Ok(())
 }
@@ -119,27 +151,11 @@ fn until(shutdown: CancellationToken, body: Body) -> Body {
 /// a connection that says nothing.
 const LAST_CALL: Duration = deadline::DEFAULT.saturating_add(Duration::from_secs(1));
 
-async fn serve(
-    listener: TcpListener,
-    routes: Routes,
-    shutdown: CancellationToken,
-) -> Result<(), tonic::transport::Error> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let ended = shutdown.clone();
-    let serving = Server::builder()
+fn server() -> Server {
+    Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .max_concurrent_streams(MAX_STREAMS)
         // A call that is begun and never said to its end would hold its place for ever, and the shutdown back.
         .timeout(LAST_CALL)
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, ended.cancelled_owned());
-    let last_call = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(LAST_CALL).await;
-    };
-    tokio::select! {
-        outcome = serving => outcome,
-        () = last_call => Ok(()),
-    }
 }

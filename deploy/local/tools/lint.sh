@@ -33,7 +33,7 @@ shell_scripts() {
 
 lint_fmt() { cargo fmt --all --check; }
 
-lint_clippy() { cargo clippy --workspace --all-targets --features clima-local/slow --locked -- -D warnings; }
+lint_clippy() { cargo clippy --workspace --all-targets --all-features --locked -- -D warnings; }
 
 # Advisories need the advisory database, which is a git repository and not reachable everywhere.
 lint_deny() {

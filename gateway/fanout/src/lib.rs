@@ -3,10 +3,13 @@
 //! The paths are tried at the same time and retried apart from each other until the deadline, always with
 //! the tweet's id. OK is answered when both writers have answered OK; what is said otherwise covers both.
 //!
+//! The public port also speaks gRPC-web, for pages in browsers.
+//!
 //! It knows no broker: a writer is a gRPC service like any other.
 
 mod config;
 mod fan_out;
+mod web;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 use fan_out::FanOut;
+pub use web::{Origin, OriginError};
 
 /// Runs the gateway until `shutdown`.
 ///
@@ -113,12 +117,13 @@ impl Gateway {
         let metrics = TweetMetrics::register(&mut process.registry);
         let intake = Intake::new().map_err(RunError::setup)?;
         let ports = TweetPorts::new(intake, fan_out, config.max_in_flight as usize, metrics);
-        grpc::spawn(
+        let (origins, shutdown) = (config.cors_origins, process.shutdown.clone());
+        grpc::spawn_with(
             &mut process,
             "grpc",
-            public,
             ports.public_routes(),
             &[PUBLIC_SERVICE],
+            move |server, routes| web::serve(server, routes, public, &origins, shutdown),
         )?;
         grpc::spawn(
             &mut process,

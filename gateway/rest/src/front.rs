@@ -26,6 +26,7 @@ use tonic_types::ErrorDetails;
 use crate::bindings::{self, BindingError};
 use crate::config::Limits;
 use crate::json;
+use crate::openapi;
 use crate::refusal::{JSON, Refusal};
 
 /// The method that the front knows how to forward.
@@ -60,8 +61,11 @@ impl Front {
 
 /// The routes of the public service, as its proto maps them.
 pub(crate) fn router(front: Arc<Front>) -> Result<Router, BindingError> {
-    let mut router = Router::new();
-    for binding in bindings::read(&descriptors::pool(), PUBLIC_SERVICE)? {
+    let pool = descriptors::pool();
+    let bindings = bindings::read(&pool, PUBLIC_SERVICE)?;
+    let document = openapi::document(&pool, &bindings, &front.limits)?;
+    let mut router = openapi::router(&document);
+    for binding in bindings {
         if binding.method.full_name() != SEND_TWEET {
             return Err(BindingError::Unsupported {
                 method: binding.method.full_name().to_owned(),
@@ -73,9 +77,10 @@ pub(crate) fn router(front: Arc<Front>) -> Result<Router, BindingError> {
             front.send_tweet(types, request).await
         };
         let filter = MethodFilter::try_from(binding.verb).unwrap_or(MethodFilter::POST);
-        let route: MethodRouter<Arc<Front>> = on(filter, handler).fallback(method_not_allowed);
+        let route: MethodRouter<Arc<Front>> = on(filter, handler);
         router = router.route(&binding.path, route);
     }
+    let router = router.method_not_allowed_fallback(method_not_allowed);
     Ok(router.fallback(not_found).with_state(front))
 }
 

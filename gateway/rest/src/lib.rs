@@ -11,6 +11,7 @@ mod config;
 mod connection;
 mod front;
 mod json;
+mod openapi;
 mod refusal;
 mod server;
 mod socket;

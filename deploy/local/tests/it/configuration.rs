@@ -88,6 +88,8 @@ const WRITERS: [Setting; 2] = [
     ),
 ];
 
+const PAGES: [Setting; 1] = [("cors-origins", None, Some("https://clima.example,null"))];
+
 const GROUP: [Setting; 2] = [("kafka-group", None, None), ("kafka-instance", None, None)];
 
 struct Service {
@@ -102,7 +104,7 @@ fn services() -> [Service; 6] {
     };
     [
         service(Part::Rest, &[&REST]),
-        service(Part::Gateway, &[&GRPC, &WRITERS]),
+        service(Part::Gateway, &[&GRPC, &WRITERS, &PAGES]),
         service(Part::WriterKafka, &[&GRPC, &KAFKA]),
         service(Part::WriterRabbitmq, &[&GRPC, &RABBITMQ]),
         service(Part::ConsumerKafka, &[&VALKEY, &KAFKA, &GROUP]),
