@@ -6,12 +6,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
+use crate::process_metrics;
 use crate::config::{self, Check};
 use crate::readiness::Readiness;
 use crate::tasks::{TaskError, Tasks};
@@ -153,10 +155,15 @@ impl Process {
         config: &ProcessConfig,
         shutdown: CancellationToken,
     ) -> Result<Self, RunError> {
+        let mut registry = Registry::with_prefix("clima");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The build that runs", build);
+        let readiness = Readiness::default();
+        registry.register_collector(Box::new(readiness.clone()));
         Ok(Self {
             tasks: Tasks::default(),
-            readiness: Readiness::default(),
-            registry: Registry::with_prefix("clima"),
+            readiness,
+            registry,
             shutdown,
             admin: bind("admin", config.admin_listen)?,
             drain_timeout: config.drain_timeout,
@@ -179,7 +186,8 @@ impl Process {
     /// A task ended before, or did not end after.
     pub async fn run(mut self) -> Result<(), RunError> {
         // Served to the last moment: a probe is told that the process drains, and the last counts can be read.
-        let admin = admin::serve(self.admin, self.readiness.clone(), self.registry);
+        let registries = vec![self.registry, process_metrics::registry()];
+        let admin = admin::serve(self.admin, self.readiness.clone(), registries);
         let readiness = self.readiness;
         let draining = self.shutdown.clone();
         self.tasks.spawn("drain", async move {
