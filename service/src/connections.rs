@@ -68,10 +68,12 @@ impl Connections {
         Up(self.up.clone())
     }
 
-    /// A client that connects by itself tells how many connections it has now, and how many it has made in all.
-    pub fn told(&self, up: u64, made: u64) {
-        self.up.set(i64::try_from(up).unwrap_or(i64::MAX));
-        self.made.inc_by(made.saturating_sub(self.made.get()));
+    /// A client that connects by itself tells now and then how many connections it has. One that is lost and made
+    /// again in between is not seen.
+    pub fn told(&self, up: usize) {
+        let up = i64::try_from(up).unwrap_or(i64::MAX);
+        let before = self.up.set(up);
+        self.made.inc_by(u64::try_from(up - before).unwrap_or(0));
     }
 }
 
@@ -93,8 +95,9 @@ mod tests {
         assert_eq!((connections.up.get(), connections.made.get()), (1, 2));
         drop(two);
         assert_eq!((connections.up.get(), connections.made.get()), (0, 2));
-        connections.told(3, 7);
-        connections.told(0, 7);
-        assert_eq!((connections.up.get(), connections.made.get()), (0, 7));
+        connections.told(3);
+        connections.told(1);
+        connections.told(2);
+        assert_eq!((connections.up.get(), connections.made.get()), (2, 6));
     }
 }

@@ -143,6 +143,7 @@ fn way_to(
     let channel = balanced(
         writer,
         targets,
+        metrics.replicas(writer),
         &mut process.tasks,
         process.shutdown.clone(),
     );

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use clima_proto::clima::v1::TweetEvent;
 use clima_service::backoff::Backoff;
+use clima_service::connections::Connections;
 use clima_service::readiness::Part;
 use clima_writer_core::{PublishError, Publisher};
 use futures::StreamExt as _;
@@ -68,6 +69,7 @@ impl Producer {
             config,
             destination,
             ready,
+            connections: Connections::default(),
             state: publish,
         };
         (Self { state }, connection)
@@ -125,10 +127,20 @@ pub struct ProducerConnection {
     config: RabbitmqConfig,
     destination: Destination,
     ready: Part,
+    connections: Connections,
     state: watch::Sender<State>,
 }
 
 impl ProducerConnection {
+    /// Tells its connections to these metrics.
+    #[must_use]
+    pub fn counted(self, connections: Connections) -> Self {
+        Self {
+            connections,
+            ..self
+        }
+    }
+
     /// Connects, and connects again whenever the connection or one of its channels fails.
     ///
     /// # Errors
@@ -149,7 +161,10 @@ impl ProducerConnection {
             let error = match self.open().await {
                 Ok((connection, channels)) => {
                     delays.reset();
+                    // Reached once: a writer that is taken out of service when its broker is away would only come
+                    // back later than the broker. Until then it refuses at once.
                     self.ready.set(true);
+                    let _up = self.connections.made();
                     tracing::info!("connected");
                     let error = self.watch(&connection, channels).await;
                     // The connection may be gone already; what it still carries fails with it.
@@ -159,7 +174,6 @@ impl ProducerConnection {
                 Err(error) => ProducerError::Lost(error.to_string()),
             };
             self.state.send_replace(State::Disconnected);
-            self.ready.set(false);
             tracing::warn!(%error, "not connected");
             tokio::time::sleep(delays.next_delay()).await;
         }

@@ -81,7 +81,9 @@ impl Front {
         until("a tweet to be retried", async || {
             let metrics = self.admin("/metrics").await.body;
             metrics
-                .contains("clima_ingest_retries_total{")
+                .lines()
+                .filter_map(|line| line.strip_prefix("clima_ingest_retries_total{"))
+                .any(|retries| !retries.ends_with("} 0"))
                 .then_some(())
         })
         .await;
