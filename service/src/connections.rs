@@ -33,7 +33,7 @@ impl ConnectionMetrics {
         );
         registry.register(
             "connects",
-            "Connections made, by server and purpose; it grows when one was lost",
+            "Connections made, by server and purpose; it grows when one takes the place of another",
             metrics.made.clone(),
         );
         metrics

@@ -13,8 +13,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::admin;
-use crate::process_metrics;
 use crate::config::{self, Check};
+use crate::process_metrics;
 use crate::readiness::Readiness;
 use crate::tasks::{TaskError, Tasks};
 use crate::telemetry::{self, TelemetryConfig};

@@ -84,7 +84,7 @@ impl Collector for Age {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
         let gauge = encoder.encode_descriptor(
             "oldest_unacknowledged_age",
-            "Age of the oldest tweet in hand; 0 with none in hand, or since when the broker does not answer",
+            "Age of the oldest tweet in hand; with none in hand 0, or the time since the broker last answered",
             Some(&Unit::Seconds),
             MetricType::Gauge,
         )?;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 
 /// How often a broker is asked for the lag.
 pub const ASK_EVERY: Duration = Duration::from_secs(5);
@@ -35,9 +35,10 @@ pub(crate) struct Lags {
 
 impl Lags {
     pub(crate) fn register(&self, registry: &mut Registry) {
-        registry.register(
-            "lag_records",
-            "Records that the broker holds unacknowledged, by place: of Kafka the partitions of this consumer, of RabbitMQ ready (the whole queue) and unacknowledged (this consumer)",
+        registry.register_with_unit(
+            "lag",
+            "Records that the broker holds and nobody has acknowledged, by place",
+            Unit::Other("records".to_owned()),
             self.records.clone(),
         );
     }

@@ -182,9 +182,10 @@ impl Families {
     }
 
     fn register_measures(&self, registry: &mut Registry) {
-        registry.register(
-            "batch_records",
+        registry.register_with_unit(
+            "batch",
             "Records taken from the broker at a time",
+            Unit::Other("records".to_owned()),
             self.batch.clone(),
         );
         registry.register_with_unit(

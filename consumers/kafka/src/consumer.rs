@@ -74,11 +74,7 @@ impl KafkaSource {
         Ok(Self {
             poller: Poller::start(config)?,
             topic: config.kafka.topic.clone(),
-            dead_letters: Producer::counted(
-                &config.kafka,
-                &config.kafka.dead_topic,
-                dead_letters,
-            )?,
+            dead_letters: Producer::counted(&config.kafka, &config.kafka.dead_topic, dead_letters)?,
             settled: Settled::default(),
             commit: None,
             metrics,

@@ -25,7 +25,10 @@ impl Tags {
     /// Deliveries to this consumer that it has not acknowledged.
     pub(crate) fn unacknowledged(&self) -> u64 {
         let acknowledged = self.0.1.load(Ordering::Relaxed);
-        self.0.0.load(Ordering::Relaxed).saturating_sub(acknowledged)
+        self.0
+            .0
+            .load(Ordering::Relaxed)
+            .saturating_sub(acknowledged)
     }
 
     fn delivered(&self, tag: u64) {

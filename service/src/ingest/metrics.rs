@@ -36,9 +36,10 @@ impl IngestMetrics {
             retries: Family::default(),
             replicas: Family::default(),
         };
-        registry.register(
-            "batch_tweets",
+        registry.register_with_unit(
+            "batch",
             "Tweets in one call to the next process",
+            Unit::Other("tweets".to_owned()),
             metrics.batches.clone(),
         );
         registry.register_with_unit(

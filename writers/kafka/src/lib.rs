@@ -40,8 +40,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
 pub async fn serve(mut writer: Writer, kafka: KafkaConfig) -> Result<(), RunError> {
     let connections = ConnectionMetrics::register(&mut writer.process.registry);
     let connections = connections.to("kafka", "publish");
-    let producer =
-        Producer::counted(&kafka, &kafka.topic, connections).map_err(RunError::setup)?;
+    let producer = Producer::counted(&kafka, &kafka.topic, connections).map_err(RunError::setup)?;
     let ready = writer.process.readiness.part("kafka");
     let shutdown = writer.process.shutdown.clone();
     writer.process.tasks.spawn("topology", async move {

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use clima_local::{Part, Stack};
-
-use crate::http::ask;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 /// The metrics of one service at one moment, in the OpenMetrics text format.
 pub(crate) struct Exposition(String);
@@ -22,9 +22,14 @@ struct Family {
 impl Exposition {
     pub(crate) async fn of(stack: &Stack, part: Part) -> Self {
         let admin = stack.admin_address(part).unwrap();
-        let answer = ask(&admin, "GET", "/metrics", &[], b"").await;
-        assert!(answer.body.ends_with("# EOF\n"), "{answer:?}");
-        Self(answer.body)
+        let mut stream = TcpStream::connect(&admin).await.unwrap();
+        let request = format!("GET /metrics HTTP/1.0\r\nhost: {admin}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(body.ends_with("# EOF\n"), "{answer}");
+        Self(body.to_owned())
     }
 
     /// The sum over all samples of this name that have all of these labels (`key="value"`).
@@ -107,7 +112,8 @@ pub(crate) fn table(of: &BTreeMap<Part, Exposition>) -> String {
     for (&part, exposition) in of {
         exposition.describe(part, &mut families);
     }
-    let mut table = String::from("| metric | type | unit | labels | what | in |\n|---|---|---|---|---|---|\n");
+    let mut table =
+        String::from("| metric | type | unit | labels | what | in |\n|---|---|---|---|---|---|\n");
     for (name, family) in families {
         let suffix = match family.kind.as_str() {
             "counter" => "_total",
@@ -115,16 +121,14 @@ pub(crate) fn table(of: &BTreeMap<Part, Exposition>) -> String {
             _ => "",
         };
         let labels: Vec<_> = family.labels.iter().map(|l| format!("`{l}`")).collect();
-        let unit = if family.unit.is_empty() {
-            "–"
-        } else {
-            &family.unit
-        };
+        let labels = labels.join(" ");
+        let or_none = |text: &str| if text.is_empty() { "–" } else { text }.to_owned();
         assert!(!family.help.is_empty(), "{name} has no help");
         table.push_str(&format!(
-            "| `{name}{suffix}` | {} | {unit} | {} | {} | {} |\n",
+            "| `{name}{suffix}` | {} | {} | {} | {} | {} |\n",
             family.kind,
-            labels.join(" "),
+            or_none(&family.unit),
+            or_none(&labels),
             family.help.trim_end_matches('.'),
             places(&family.parts),
         ));

@@ -94,7 +94,11 @@ async fn a_tweet_is_one_in_the_counters_of_every_stage() {
         Part::WriterKafka,
         Part::WriterRabbitmq,
     ] {
-        assert_eq!(grown(part, "clima_tweets_accepted_total"), 1_000.0, "{part}");
+        assert_eq!(
+            grown(part, "clima_tweets_accepted_total"),
+            1_000.0,
+            "{part}"
+        );
         assert_eq!(grown(part, "clima_tweets_refused_total"), 0.0, "{part}");
         let latencies = grown(part, "clima_tweets_accept_latency_seconds_count");
         assert_eq!(latencies, 1_000.0, "{part}");
@@ -136,7 +140,10 @@ async fn every_refusal_of_the_front_is_counted_by_status_code_and_fate() {
         (405, ask(&front, "GET", "/v1/tweets", &[], b"").await),
         (413, ask(&front, "POST", "/v1/tweets", &json, &large).await),
         (415, ask(&front, "POST", "/v1/tweets", &[], b"{}").await),
-        (431, ask(&front, "POST", "/v1/tweets", &[&long], b"{}").await),
+        (
+            431,
+            ask(&front, "POST", "/v1/tweets", &[&long], b"{}").await,
+        ),
     ] {
         assert_eq!(answer.status, status, "{answer:?}");
     }
@@ -151,7 +158,11 @@ async fn every_refusal_of_the_front_is_counted_by_status_code_and_fate() {
     };
     for status in [400, 404, 405, 413, 415, 431] {
         let label = format!("status=\"{status}\"");
-        assert_eq!(grown("clima_http_responses_total", &[&label]), 1.0, "{label}");
+        assert_eq!(
+            grown("clima_http_responses_total", &[&label]),
+            1.0,
+            "{label}"
+        );
     }
     let not_counted = "fate=\"NOT_COUNTED\"";
     for (code, refusals) in [
@@ -247,7 +258,10 @@ async fn connections_come_back_after_a_kill_of_each_broker() {
             })
             .await;
             let made = Exposition::of(&stack, part).await;
-            assert!(made.sum("clima_connects_total", &[&server]) >= 2.0, "{part}");
+            assert!(
+                made.sum("clima_connects_total", &[&server]) >= 2.0,
+                "{part}"
+            );
         }
     }
     send(&stack, 100).await;

@@ -92,7 +92,10 @@ pub async fn a_writer_is_in_service_once_its_broker_was_reached_and_stays_so(bro
         }
     };
     let serving = tokio::time::timeout(Duration::from_secs(30), serving).await;
-    assert!(serving.is_ok(), "not in service with a broker that is there");
+    assert!(
+        serving.is_ok(),
+        "not in service with a broker that is there"
+    );
     broker.kill().await;
     let answer = client.send_within(tweet(5), Duration::from_secs(1)).await;
     assert!(answer.is_err(), "accepted by a broker that is not there");
