@@ -3,11 +3,11 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::stream;
+use futures::{StreamExt as _, TryStreamExt as _, stream};
 use http::{HeaderMap, Response};
 use http_body::Frame;
 use http_body_util::{BodyStream, StreamBody};
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
@@ -23,6 +23,7 @@ use tower::util::MapResponseLayer;
 use clima_proto::descriptors::FILE_DESCRIPTOR_SET;
 
 use crate::deadline;
+use crate::grpc_connections::Counted;
 use crate::process::{Process, RunError};
 
 /// A dead peer is noticed after this long without an answer to a ping, on idle connections too.
@@ -88,10 +89,11 @@ pub fn spawn(
         Ok::<_, Infallible>(())
     });
     let shutdown = process.shutdown.clone();
+    let open = process.grpc_connections.to(port);
     process.tasks.spawn(port, async move {
         // A new reporter says SERVING of `""`, whatever is true: nobody may hear it before the first report.
         reported.await.ok();
-        serve(listener, routes, shutdown).await
+        serve(listener, open, routes, shutdown).await
     });
     Ok(())
 }
@@ -121,10 +123,13 @@ const LAST_CALL: Duration = deadline::DEFAULT.saturating_add(Duration::from_secs
 
 async fn serve(
     listener: TcpListener,
+    open: Gauge,
     routes: Routes,
     shutdown: CancellationToken,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .map_ok(move |stream| Counted::new(stream, open.clone()));
     let ended = shutdown.clone();
     let serving = Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE.0))

@@ -20,6 +20,7 @@ pub mod config;
 pub mod connections;
 pub mod deadline;
 pub mod grpc;
+mod grpc_connections;
 pub mod ingest;
 pub mod ports;
 pub mod process;

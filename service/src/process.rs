@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin;
 use crate::config::{self, Check};
+use crate::grpc_connections::GrpcConnections;
 use crate::process_metrics;
 use crate::readiness::Readiness;
 use crate::tasks::{TaskError, Tasks};
@@ -141,6 +142,7 @@ pub struct Process {
     pub registry: Registry,
     /// Cancelled when the process is to drain.
     pub shutdown: CancellationToken,
+    pub(crate) grpc_connections: GrpcConnections,
     admin: TcpListener,
     drain_timeout: Duration,
 }
@@ -163,6 +165,7 @@ impl Process {
         Ok(Self {
             tasks: Tasks::default(),
             readiness,
+            grpc_connections: GrpcConnections::register(&mut registry),
             registry,
             shutdown,
             admin: bind("admin", config.admin_listen)?,

@@ -104,6 +104,12 @@ async fn a_tweet_is_one_in_the_counters_of_every_stage() {
         assert_eq!(latencies, 1_000.0, "{part}");
         assert_eq!(after[&part].sum("clima_tweets_in_flight", &[]), 0.0);
     }
+    // Each neighbour holds connections of its own.
+    for part in [Part::Gateway, Part::WriterKafka, Part::WriterRabbitmq] {
+        let internal = ["port=\"internal grpc\""];
+        let open = after[&part].sum("clima_grpc_connections", &internal);
+        assert!(open >= 1.0, "{part}");
+    }
     for (part, ways) in [(Part::Rest, 1.0), (Part::Gateway, 2.0)] {
         let sent = grown(part, "clima_ingest_batch_tweets_sum");
         assert_eq!(sent, ways * 1_000.0, "{part}");

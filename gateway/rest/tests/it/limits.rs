@@ -24,7 +24,7 @@ async fn a_body_that_does_not_come_in_time_is_408() {
 
 #[tokio::test]
 async fn a_tweet_in_flight_and_an_open_connection_are_told_for_as_long_as_they_last() {
-    let (front, upstream) = Front::with_upstream(&["--deadline=300ms"]).await;
+    let (front, upstream) = Front::with_upstream(&["--deadline=2s"]).await;
     upstream.always(Act::Hold);
     let mut connection = front.connect().await;
     connection.send(tweet(&[], TWEET)).await;
