@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin;
 use crate::config::{self, Check};
+use crate::grpc_connections::GrpcConnections;
+use crate::process_metrics;
 use crate::readiness::Readiness;
 use crate::tasks::{TaskError, Tasks};
 use crate::telemetry::{self, TelemetryConfig};
@@ -139,6 +142,7 @@ pub struct Process {
     pub registry: Registry,
     /// Cancelled when the process is to drain.
     pub shutdown: CancellationToken,
+    pub(crate) grpc_connections: GrpcConnections,
     admin: TcpListener,
     drain_timeout: Duration,
 }
@@ -153,10 +157,16 @@ impl Process {
         config: &ProcessConfig,
         shutdown: CancellationToken,
     ) -> Result<Self, RunError> {
+        let mut registry = Registry::with_prefix("clima");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The build that runs", build);
+        let readiness = Readiness::default();
+        registry.register_collector(Box::new(readiness.clone()));
         Ok(Self {
             tasks: Tasks::default(),
-            readiness: Readiness::default(),
-            registry: Registry::with_prefix("clima"),
+            readiness,
+            grpc_connections: GrpcConnections::register(&mut registry),
+            registry,
             shutdown,
             admin: bind("admin", config.admin_listen)?,
             drain_timeout: config.drain_timeout,
@@ -179,7 +189,8 @@ impl Process {
     /// A task ended before, or did not end after.
     pub async fn run(mut self) -> Result<(), RunError> {
         // Served to the last moment: a probe is told that the process drains, and the last counts can be read.
-        let admin = admin::serve(self.admin, self.readiness.clone(), self.registry);
+        let registries = vec![self.registry, process_metrics::registry()];
+        let admin = admin::serve(self.admin, self.readiness.clone(), registries);
         let readiness = self.readiness;
         let draining = self.shutdown.clone();
         self.tasks.spawn("drain", async move {

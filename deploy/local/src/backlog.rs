@@ -145,7 +145,8 @@ async fn unacknowledged(admin: &str) -> anyhow::Result<u64> {
     stream.read_to_string(&mut answer).await?;
     let gauge = answer
         .lines()
-        .find_map(|line| line.strip_prefix("clima_consumer_unacknowledged "))
+        .find_map(|line| line.strip_prefix("clima_consumer_unacknowledged{"))
+        .and_then(|line| line.rsplit(' ').next())
         .context("the gauge is missing")?;
     Ok(gauge.trim().parse()?)
 }

@@ -121,9 +121,12 @@ impl Gateway {
         grpc::spawn_with(
             &mut process,
             "grpc",
+            public,
             ports.public_routes(),
             &[PUBLIC_SERVICE],
-            move |server, routes| web::serve(server, routes, public, &origins, shutdown),
+            move |server, routes, incoming| {
+                web::serve(server, routes, incoming, &origins, shutdown)
+            },
         )?;
         grpc::spawn(
             &mut process,
@@ -148,6 +151,7 @@ fn way_to(
     let channel = balanced(
         writer,
         targets,
+        metrics.replicas(writer),
         &mut process.tasks,
         process.shutdown.clone(),
     );

@@ -9,8 +9,10 @@
 mod command;
 mod configuration;
 mod data;
+mod exposition;
 mod http;
 mod input;
+mod metrics;
 mod promise;
 mod services;
 mod shared;

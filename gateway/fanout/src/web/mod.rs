@@ -8,14 +8,13 @@ mod socket;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
+use clima_service::grpc::Incoming;
 use futures::TryStreamExt as _;
 use http_body_util::BodyExt as _;
-use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_web::GrpcWebLayer;
 use tower::util::option_layer;
 
@@ -26,14 +25,12 @@ use socket::Socket;
 pub(crate) fn serve(
     server: Server,
     routes: Routes,
-    listener: TcpListener,
+    incoming: Incoming,
     origins: &[Origin],
     shutdown: CancellationToken,
 ) -> impl Future<Output = Result<(), tonic::transport::Error>> + Send + use<> {
     let ended = shutdown.clone();
-    let incoming = TcpIncoming::from(listener)
-        .with_nodelay(Some(true))
-        .map_ok(move |stream| Socket::new(stream, shutdown.clone()));
+    let incoming = incoming.map_ok(move |stream| Socket::new(stream, shutdown.clone()));
     let routes = routes.into_axum_router().layer(from_fn(in_flight));
     server
         .accept_http1(true)

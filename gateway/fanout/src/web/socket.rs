@@ -9,7 +9,6 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use tokio_util::task::TaskTracker;
@@ -46,16 +45,16 @@ impl Speaks {
 }
 
 #[derive(Debug)]
-pub(super) struct Socket {
-    stream: TcpStream,
+pub(super) struct Socket<S> {
+    stream: S,
     speaks: Speaks,
     patience: Pin<Box<Sleep>>,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
     calls: TaskTracker,
 }
 
-impl Socket {
-    pub(super) fn new(stream: TcpStream, shutdown: CancellationToken) -> Self {
+impl<S> Socket<S> {
+    pub(super) fn new(stream: S, shutdown: CancellationToken) -> Self {
         Self {
             stream,
             speaks: Speaks::Unknown(0),
@@ -79,7 +78,7 @@ impl Socket {
 }
 
 /// The calls in flight on the connection, which go with each request.
-impl Connected for Socket {
+impl<S> Connected for Socket<S> {
     type ConnectInfo = TaskTracker;
 
     fn connect_info(&self) -> TaskTracker {
@@ -87,7 +86,7 @@ impl Connected for Socket {
     }
 }
 
-impl AsyncRead for Socket {
+impl<S: AsyncRead + Unpin> AsyncRead for Socket<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -103,7 +102,7 @@ impl AsyncRead for Socket {
     }
 }
 
-impl AsyncWrite for Socket {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Socket<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -136,7 +135,7 @@ impl AsyncWrite for Socket {
 #[cfg(test)]
 mod tests {
     use tokio::io::AsyncReadExt as _;
-    use tokio::net::TcpListener;
+    use tokio::net::{TcpListener, TcpStream};
 
     use super::*;
 
