@@ -3,6 +3,7 @@
 //! - [`process`]: the shape of `main` and the life of a process: start, ready, drain, exit code;
 //! - [`config`]: flags and environment, all bad values reported at once;
 //! - [`telemetry`], [`admin`], [`readiness`]: logs, `/livez`, `/readyz`, `/metrics`;
+//! - [`healthcheck`]: the question for `/readyz`, for containers without a shell;
 //! - [`tasks`]: named tasks, of which none may die unnoticed;
 //! - [`backoff`]: delays between attempts;
 //! - [`grpc`]: the server side that every gRPC port has in common;
@@ -18,6 +19,7 @@ pub mod channel;
 pub mod config;
 pub mod deadline;
 pub mod grpc;
+pub mod healthcheck;
 pub mod ingest;
 pub mod ports;
 pub mod process;

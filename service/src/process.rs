@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin;
 use crate::config::{self, Check};
+use crate::healthcheck;
 use crate::readiness::Readiness;
 use crate::tasks::{TaskError, Tasks};
 use crate::telemetry::{self, TelemetryConfig};
@@ -20,14 +21,9 @@ use crate::telemetry::{self, TelemetryConfig};
 /// Settings of every process.
 #[derive(Debug, Clone, Args)]
 pub struct ProcessConfig {
-    /// Address of the admin port: /livez, /readyz, /metrics. Port 0 picks a free one.
-    #[arg(
-        long,
-        env = "CLIMA_ADMIN_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "0.0.0.0:9090"
-    )]
-    pub admin_listen: SocketAddr,
+    /// The admin port.
+    #[command(flatten)]
+    pub admin: AdminConfig,
 
     /// Longest time to finish what is in flight after SIGTERM.
     #[arg(long, env = "CLIMA_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
@@ -36,6 +32,19 @@ pub struct ProcessConfig {
     /// Logs.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+}
+
+/// Where a process tells how it is.
+#[derive(Debug, Clone, Args)]
+pub struct AdminConfig {
+    /// Address of the admin port: /livez, /readyz, /metrics. Port 0 picks a free one.
+    #[arg(
+        long,
+        env = "CLIMA_ADMIN_LISTEN",
+        value_name = "ADDRESS",
+        default_value = "0.0.0.0:9090"
+    )]
+    pub admin_listen: SocketAddr,
 }
 
 /// A configuration that holds the settings of every process.
@@ -74,10 +83,15 @@ impl RunError {
 
 /// The body of every `main`: reads the configuration, installs telemetry, runs until SIGTERM or SIGINT.
 ///
+/// With `healthcheck` as the first argument it only asks whether such a process is ready.
+///
 /// Exit codes: 0 after an orderly end, 64 for a wrong configuration, 1 for anything else.
 pub fn main<C: Configured>(
     run: impl AsyncFnOnce(C, CancellationToken) -> Result<(), RunError>,
 ) -> ExitCode {
+    if let Some(answer) = healthcheck::requested(std::env::args_os()) {
+        return answer;
+    }
     let config = match config::load::<C>() {
         Ok(config) => config,
         Err(error) => return error.report(),
@@ -158,7 +172,7 @@ impl Process {
             readiness: Readiness::default(),
             registry: Registry::with_prefix("clima"),
             shutdown,
-            admin: bind("admin", config.admin_listen)?,
+            admin: bind("admin", config.admin.admin_listen)?,
             drain_timeout: config.drain_timeout,
         })
     }
