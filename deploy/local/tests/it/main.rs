@@ -9,6 +9,7 @@
 mod command;
 mod configuration;
 mod data;
+mod docker;
 mod http;
 mod input;
 mod promise;
