@@ -10,6 +10,8 @@ use clap::builder::{OsStringValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, Parser};
 
+use crate::healthcheck;
+
 /// Exit code of a process whose configuration is wrong: `EX_USAGE` of sysexits.h.
 pub const EX_USAGE: u8 = 64;
 
@@ -81,12 +83,15 @@ pub fn load_from<C: Parser + Check>(
         .cloned()
         .collect();
 
-    let lenient = C::command().mut_args(|arg| match arg.get_action() {
-        ArgAction::Set | ArgAction::Append => {
-            arg.required(false).value_parser(OsStringValueParser::new())
-        }
-        _ => arg,
-    });
+    let lenient =
+        C::command()
+            .after_help(healthcheck::HELP)
+            .mut_args(|arg| match arg.get_action() {
+                ArgAction::Set | ArgAction::Append => {
+                    arg.required(false).value_parser(OsStringValueParser::new())
+                }
+                _ => arg,
+            });
     let texts = lenient
         .try_get_matches_from(&args)
         .map_err(|error| match error.kind() {

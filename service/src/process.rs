@@ -15,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 use crate::admin;
 use crate::config::{self, Check};
 use crate::grpc_connections::GrpcConnections;
+use crate::healthcheck;
 use crate::process_metrics;
 use crate::readiness::Readiness;
 use crate::tasks::{TaskError, Tasks};
@@ -23,14 +24,9 @@ use crate::telemetry::{self, TelemetryConfig};
 /// Settings of every process.
 #[derive(Debug, Clone, Args)]
 pub struct ProcessConfig {
-    /// Where the admin port listens: /livez, /readyz, /metrics over HTTP. Port 0 picks a free one.
-    #[arg(
-        long,
-        env = "CLIMA_ADMIN_LISTEN",
-        value_name = "IP:PORT",
-        default_value = "0.0.0.0:9090"
-    )]
-    pub admin_listen: SocketAddr,
+    /// The admin port.
+    #[command(flatten)]
+    pub admin: AdminConfig,
 
     /// Longest time to finish what is in flight after SIGTERM; then the process ends with exit code 1.
     #[arg(long, env = "CLIMA_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "20s", value_parser = humantime::parse_duration)]
@@ -39,6 +35,19 @@ pub struct ProcessConfig {
     /// Logs.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+}
+
+/// Where a process tells how it is.
+#[derive(Debug, Clone, Args)]
+pub struct AdminConfig {
+    /// Where the admin port listens: /livez, /readyz, /metrics over HTTP. Port 0 picks a free one.
+    #[arg(
+        long,
+        env = "CLIMA_ADMIN_LISTEN",
+        value_name = "IP:PORT",
+        default_value = "0.0.0.0:9090"
+    )]
+    pub admin_listen: SocketAddr,
 }
 
 /// A configuration that holds the settings of every process.
@@ -77,10 +86,15 @@ impl RunError {
 
 /// The body of every `main`: reads the configuration, installs telemetry, runs until SIGTERM or SIGINT.
 ///
+/// With `healthcheck` as the first argument it only asks whether such a process is ready.
+///
 /// Exit codes: 0 after an orderly end, 64 for a wrong configuration, 1 for anything else.
 pub fn main<C: Configured>(
     run: impl AsyncFnOnce(C, CancellationToken) -> Result<(), RunError>,
 ) -> ExitCode {
+    if let Some(answer) = healthcheck::requested(std::env::args_os()) {
+        return answer;
+    }
     let config = match config::load::<C>() {
         Ok(config) => config,
         Err(error) => return error.report(),
@@ -168,7 +182,7 @@ impl Process {
             grpc_connections: GrpcConnections::register(&mut registry),
             registry,
             shutdown,
-            admin: bind("admin", config.admin_listen)?,
+            admin: bind("admin", config.admin.admin_listen)?,
             drain_timeout: config.drain_timeout,
         })
     }

@@ -7,7 +7,8 @@ use clima_local::Part;
 
 use crate::commands::{bench, demo, up};
 
-/// Runs the whole system on this machine: Kafka, RabbitMQ, Valkey and the six services
+/// Runs the whole system on this machine: Kafka, RabbitMQ, Valkey and the six services; as containers where a Docker engine
+/// answers
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
@@ -27,6 +28,7 @@ const EXAMPLES: &str = "Examples:
   clima-local demo                      the whole way, with 10,000 tweets from Locust
   clima-local up                        start everything, until Ctrl-C
   clima-local up --detach --port-base 0 start it in the background on free ports
+  clima-local up --runtime native       as processes, also where Docker is
   clima-local status                    what runs where
   clima-local kill kafka                as a crash would; see what the services do
   clima-local start kafka               bring it back with its data
@@ -35,7 +37,7 @@ const EXAMPLES: &str = "Examples:
 
 A part is one of: rest, gateway, writer_kafka, writer_rabbitmq, consumer_kafka,
 consumer_rabbitmq, kafka, rabbitmq, valkey.
-The servers are installed once, into $CLIMA_CACHE (default ~/.cache/tweets-del-clima).";
+Without Docker the servers are installed once, into $CLIMA_CACHE (default ~/.cache/tweets-del-clima).";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -80,4 +82,15 @@ pub(crate) enum Command {
         #[arg(long, short)]
         follow: bool,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_agrees_with_itself() {
+        Cli::command().debug_assert();
+    }
 }

@@ -1,17 +1,13 @@
 //! Our six services: the environment that each is started with.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
 use crate::Part;
 use crate::launch::Launch;
 use crate::ports::{PortTable, Role};
-use crate::probe::Probe;
-
-/// Longer than the services' own drain budget of 20 s.
-const GRACE: Duration = Duration::from_secs(25);
+use crate::rabbitmq_login::RabbitmqLogin;
 
 /// Says how to start a service; `extra` comes last and wins.
 pub(crate) fn launch(
@@ -40,8 +36,6 @@ pub(crate) fn launch(
         folder: state.to_owned(),
         log: state.join(format!("logs/{part}.log")),
         leader: None,
-        probe: Probe::Readyz(ports.address(part, Role::Admin).context("no admin port")?),
-        grace: GRACE,
     })
 }
 
@@ -73,7 +67,8 @@ fn environment(part: Part, ports: &PortTable) -> Option<Vec<(String, String)>> {
         ));
     }
     if matches!(part, Part::WriterRabbitmq | Part::ConsumerRabbitmq) {
-        env.push(("CLIMA_RABBITMQ_URL", rabbitmq_url(ports)?));
+        let address = ports.address(Part::Rabbitmq, Role::Public)?;
+        env.push(("CLIMA_RABBITMQ_URL", RabbitmqLogin::default().url(&address)));
     }
     if matches!(part, Part::ConsumerKafka | Part::ConsumerRabbitmq) {
         env.push(("CLIMA_VALKEY_URL", valkey_url(ports)?));
@@ -83,14 +78,6 @@ fn environment(part: Part, ports: &PortTable) -> Option<Vec<(String, String)>> {
             .map(|(key, value)| (key.to_owned(), value))
             .collect(),
     )
-}
-
-/// `%2f` is the name of the default virtual host, `/`.
-pub(crate) fn rabbitmq_url(ports: &PortTable) -> Option<String> {
-    Some(format!(
-        "amqp://guest:guest@{}/%2f",
-        ports.address(Part::Rabbitmq, Role::Public)?
-    ))
 }
 
 pub(crate) fn valkey_url(ports: &PortTable) -> Option<String> {
@@ -120,7 +107,7 @@ mod tests {
 
     fn demo(part: Part) -> BTreeMap<String, String> {
         let none = BTreeSet::new();
-        let ports = PortTable::choose(Ports::Fixed, &none, Path::new("/")).unwrap();
+        let ports = PortTable::choose(Ports::Fixed, &none, Role::ALL, Path::new("/")).unwrap();
         environment(part, &ports).unwrap().into_iter().collect()
     }
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Every check that does not run the system. All of them run, whatever fails, and failures are summed up at
-# the end. `lint.sh NAME...` runs only the steps named: fmt clippy deny layers proto shell yaml python go,
-# and clients, which generates, checks and builds the examples of docs/clients and is left to `make test-all`.
+# the end. `lint.sh NAME...` runs only the steps named: fmt clippy deny layers proto shell yaml python go
+# docker, and clients, which generates, checks and builds the examples of docs/clients and is left to `make test-all`.
 set -euo pipefail
 # shellcheck source=deploy/local/tools/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -150,8 +150,26 @@ lint_python() {
   files '*.py' | xargs -0 -r "$bin/ruff" format --quiet --diff
 }
 
+# The Dockerfiles, and compose.yaml as Docker Compose itself reads it: with the passwords, and refused without.
+lint_docker() {
+  local hadolint compose refusal
+  hadolint=$("$tools/hadolint.sh")
+  files '*Dockerfile' | xargs -0 -r "$hadolint"
+  if ! command -v go >/dev/null; then
+    echo "compose.yaml: NOT checked, Docker Compose is built with Go, which is not here"
+    return
+  fi
+  compose=$("$tools/compose.sh")
+  CLIMA_RABBITMQ_PASSWORD=lint CLIMA_GRAFANA_PASSWORD=lint "$compose" --env-file /dev/null -f deploy/compose.yaml config --quiet
+  if refusal=$(env -u CLIMA_RABBITMQ_PASSWORD "$compose" --env-file /dev/null -f deploy/compose.yaml config --quiet 2>&1); then
+    echo "compose.yaml is accepted without a password"
+    return 1
+  fi
+  grep -q 'CLIMA_[A-Z]*_PASSWORD is missing' <<<"$refusal" || { echo "$refusal" && return 1; }
+}
+
 if [ $# = 0 ]; then
-  set -- fmt clippy deny layers proto shell yaml python go
+  set -- fmt clippy deny layers proto shell yaml python go docker
 fi
 
 failed=()

@@ -24,6 +24,8 @@ pub(crate) struct Args {
     /// The folder of the project, with locust/ in it [default: where clima-local was built]
     #[arg(long, value_name = "DIR", default_value = PROJECT, hide_default_value = true)]
     project: PathBuf,
+    #[command(flatten)]
+    runtime: super::runtime::RuntimeArgs,
 }
 
 /// Two folders above this crate.
@@ -46,13 +48,12 @@ pub(crate) async fn run(args: Args, state_dir: &Path) -> anyhow::Result<()> {
     state.clear()?;
     let mut interrupted = super::end_signals()?;
     let demo = async {
-        let stack = Stack::builder()
+        let builder = Stack::builder()
             .servers()
             .services()
             .claimed(state)
-            .ports(Ports::of(args.port_base))
-            .start()
-            .await?;
+            .ports(Ports::of(args.port_base));
+        let stack = args.runtime.apply(builder).start().await?;
         let outcome = show(&args, &locust, &stack).await;
         stack.shutdown().await?;
         outcome

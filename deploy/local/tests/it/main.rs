@@ -9,6 +9,7 @@
 mod command;
 mod configuration;
 mod data;
+mod docker;
 mod exposition;
 mod http;
 mod input;
