@@ -169,6 +169,8 @@ async fn a_page_of_another_origin_cannot_send_tweets() {
     let refused = page.send(&tweet(60), None).await;
     assert_eq!(refused["code"], "Unknown", "{refused}");
     assert_eq!(refused["id"], json!(null), "{refused}");
+    // It is the answer that is kept from the page, not the gateway.
+    assert_eq!(refused["reached"], json!(true), "{refused}");
     page.close().await;
     let after = totals(&stack).await;
     assert_eq!(

@@ -15,6 +15,7 @@ interface Outcome {
   code?: string;
   violations?: string[];
   reason?: string;
+  reached?: boolean;
 }
 
 interface Tweet {
@@ -44,6 +45,11 @@ async function send(gateway: string, tweet: Tweet, key?: string): Promise<Outcom
       id: error.metadata.get(TWEET_ID),
       violations: violations.map((violation) => violation.field),
       reason: error.findDetails(ErrorInfoSchema)[0]?.reason,
+      // What may be sent without being read tells whether the gateway is there at all.
+      reached: await fetch(gateway, { mode: "no-cors" }).then(
+        () => true,
+        () => false,
+      ),
     };
   }
 }
