@@ -47,17 +47,31 @@ async fn up(state: &Path) -> StackFile {
     StackFile::read(state).unwrap()
 }
 
-/// How many containers of this state folder there are. Its volumes go when the next stack finds no passwords for them.
-async fn containers(state: &Path) -> usize {
+async fn docker(args: &[&str]) -> String {
+    let output = Command::new("docker").args(args).output().await.unwrap();
+    assert!(output.status.success(), "{args:?}: {output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// The compose project of each container of this state folder.
+async fn containers(state: &Path) -> Vec<String> {
+    let settings = state.join("docker.env");
     let settings = format!(
         "label=com.docker.compose.project.environment_file={}",
-        state.join("docker.env").display()
+        settings.display()
     );
-    let mut list = Command::new("docker");
-    list.args(["ps", "--all", "--quiet", "--filter", &settings]);
-    let list = list.output().await.unwrap();
-    assert!(list.status.success(), "{list:?}");
-    list.stdout.iter().filter(|&&byte| byte == b'\n').count()
+    let project = r#"--format={{.Label "com.docker.compose.project"}}"#;
+    let list = docker(&["ps", "--all", "--filter", &settings, project]).await;
+    list.lines().map(str::to_owned).collect()
+}
+
+/// Removes the volumes, which outlive everything else.
+async fn remove_volumes(project: &str) {
+    let project = format!("label=com.docker.compose.project={project}");
+    let volumes = docker(&["volume", "ls", "--quiet", "--filter", &project]).await;
+    let volumes: Vec<&str> = volumes.lines().collect();
+    assert!(!volumes.is_empty());
+    docker(&[&["volume", "rm"], volumes.as_slice()].concat()).await;
 }
 
 #[tokio::test]
@@ -67,7 +81,8 @@ async fn containers_obey_the_same_commands_and_keep_their_data_and_logs() {
     let state = folder.path().canonicalize().unwrap();
     let file = up(&state).await;
     assert!(file.is_docker() && file.internal.is_empty());
-    assert!(containers(&state).await >= Part::ALL.len());
+    let projects = containers(&state).await;
+    assert!(projects.len() >= Part::ALL.len());
 
     assert_eq!(
         said(&state, &["kill", "valkey"]).await,
@@ -97,7 +112,7 @@ async fn containers_obey_the_same_commands_and_keep_their_data_and_logs() {
     said(&state, &["redrive"]).await;
 
     said(&state, &["down"]).await;
-    assert_eq!(containers(&state).await, 0);
+    assert!(containers(&state).await.is_empty());
     assert_eq!(
         said(&state, &["logs", "valkey"]).await,
         log_after_the_end(&log, &state)
@@ -105,6 +120,7 @@ async fn containers_obey_the_same_commands_and_keep_their_data_and_logs() {
     // The passwords and the data of the first start are still the same.
     up(&state).await;
     said(&state, &["down"]).await;
+    remove_volumes(&projects[0]).await;
 }
 
 /// The log goes on until the container's end, so it begins with what was seen before.
@@ -122,13 +138,13 @@ async fn ctrl_c_leaves_no_container_and_those_of_a_killed_owner_are_found() {
     let mut owner = clima_local(&state, &UP).spawn().unwrap();
     until("the first container", async || {
         assert!(owner.try_wait().unwrap().is_none(), "up ended early");
-        (containers(&state).await > 0).then_some(())
+        (!containers(&state).await.is_empty()).then_some(())
     })
     .await;
     let pid = Pid::from_raw(owner.id().unwrap().try_into().unwrap());
     kill(pid, Signal::SIGINT).unwrap();
     assert!(!owner.wait().await.unwrap().success());
-    assert_eq!(containers(&state).await, 0);
+    assert!(containers(&state).await.is_empty());
 
     let mut owner = clima_local(&state, &UP).spawn().unwrap();
     until("the stack", async || {
@@ -137,11 +153,13 @@ async fn ctrl_c_leaves_no_container_and_those_of_a_killed_owner_are_found() {
     })
     .await;
     owner.kill().await.unwrap();
-    assert!(containers(&state).await > 0);
+    let projects = containers(&state).await;
+    assert!(!projects.is_empty());
     assert!(
         said(&state, &["down"])
             .await
             .contains("removed the containers")
     );
-    assert_eq!(containers(&state).await, 0);
+    assert!(containers(&state).await.is_empty());
+    remove_volumes(&projects[0]).await;
 }
