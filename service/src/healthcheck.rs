@@ -113,7 +113,7 @@ mod tests {
         let address = listener.local_addr().unwrap();
         let readiness = Readiness::default();
         let kafka = readiness.part("kafka");
-        let served = tokio::spawn(admin::serve(listener, readiness, Registry::default()));
+        let served = tokio::spawn(admin::serve(listener, readiness, vec![Registry::default()]));
 
         let check = || tokio::task::spawn_blocking(move || ask(address));
         let (ready, said) = check().await.unwrap().unwrap();
