@@ -41,7 +41,9 @@ gen: ## clients of the public API in Go, Python and TypeScript, into target/clie
 	deploy/local/tools/gen.sh
 
 docs: ## write the generated parts of docs/ anew; `make test` only compares them
+	cargo build --workspace --bins --locked
 	UPDATE=1 cargo test --locked --package clima-local --test docs
+	UPDATE=1 cargo test --locked --package clima-local --test it the_documented_metrics
 
 sbom: ## what each binary is made of, to target/sbom (CycloneDX)
 	deploy/local/tools/sbom.sh
