@@ -19,6 +19,7 @@ mod input;
 mod metrics;
 mod promise;
 mod services;
+mod settings;
 mod shared;
 mod stacks;
 mod wait;
