@@ -71,6 +71,8 @@ install_once() {
 
 need_go() {
   need_command go "install Go 1.24 or newer"
+  # Some tools want a newer Go than ours; it is then fetched like any module. Distributions turn that off.
+  export GOTOOLCHAIN=auto
 }
 
 # run_npm ARGUMENT...: npm without its chatter. By default it retries for a minute per package before it says what is wrong.
