@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Up(up::Args),
     /// Start everything empty, load it with Locust, compare what was accepted with what was counted, stop
     Demo(demo::Args),
-    /// Measure throughput, latency, CPU and memory on a fresh system of its own
+    /// Measure throughput, latency, CPU and memory on a fresh system of its own, always natively
     Bench(bench::Args),
     /// Stop everything in order; the data stays for the next up
     Down,
