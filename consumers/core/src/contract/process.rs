@@ -72,11 +72,11 @@ impl RunningConsumer {
         answer
     }
 
-    /// Waits until it is not ready for want of `part`.
+    /// Waits until it is not ready for want of `part`, and of nothing else.
     pub(super) async fn until_missing(&self, part: &str) {
-        until(&format!("the consumer misses {part}"), async || {
+        until(&format!("the consumer misses {part} alone"), async || {
             let answer = self.ask("/readyz").await;
-            answer.contains("not ready") && answer.contains(part)
+            answer.ends_with(&format!("\nnot ready: {part}\n"))
         })
         .await;
     }

@@ -1,13 +1,20 @@
 //! What tells that a path stands still, and who is ready meanwhile.
 
+use std::time::Duration;
+
 use bb8_redis::redis::{Client, cmd};
 use clima_local::Part;
+use tokio::time::timeout;
 
 use super::Broker;
 use super::faults::{kill, start};
 use super::records::{
     assert_counted_once, old_record, records, until, until_acknowledged, until_counted,
 };
+
+/// Within it a consumer ends that has nothing to wait for but a broker that does not answer: well below the time
+/// after which the clients of the brokers give up by themselves, and below the drain budget.
+const AT_ONCE: Duration = Duration::from_secs(8);
 
 const IN_HAND: &str = "clima_consumer_unacknowledged";
 const DEAD: &str = "clima_consumer_dead_letters_total";
@@ -39,6 +46,7 @@ pub async fn a_dead_letter_that_cannot_be_published_is_in_hand_and_ages<B: Broke
         consumer.metric(IN_HAND).await == Some(1)
     })
     .await;
+    consumer.until_missing("valkey").await;
     kill(broker, B::PART).await;
     start(broker, Part::Valkey).await;
     consumer.until_ready().await;
@@ -52,6 +60,33 @@ pub async fn a_dead_letter_that_cannot_be_published_is_in_hand_and_ages<B: Broke
     .await;
     until_acknowledged(broker).await;
     consumer.until_age(0.0..=0.0).await;
+    assert!(consumer.stop().await.success());
+    assert!(!broker.dead_letters().await.is_empty());
+}
+
+/// A broker that keeps its connections and answers nothing does not hold back the end of the process: the dead
+/// letter is published again by the next consumer.
+pub async fn a_dead_letter_that_is_never_confirmed_does_not_hold_back_the_end<B: Broker>(
+    broker: &B,
+) {
+    broker.publish(vec![b"no event".to_vec()]).await;
+    kill(broker, Part::Valkey).await;
+    let consumer = broker.start_consumer().await;
+    until("the poison is in hand", async || {
+        consumer.metric(IN_HAND).await == Some(1)
+    })
+    .await;
+    consumer.until_missing("valkey").await;
+    let paused = broker.stack().pause(B::PART).await;
+    assert!(paused.is_ok(), "{paused:?}");
+    start(broker, Part::Valkey).await;
+    consumer.until_ready().await;
+    let ended = timeout(AT_ONCE, consumer.stop()).await;
+    let resumed = broker.stack().resume(B::PART).await;
+    assert!(resumed.is_ok(), "{resumed:?}");
+    assert!(ended.is_ok_and(|status| status.success()));
+    let consumer = broker.start_consumer().await;
+    until_acknowledged(broker).await;
     assert!(consumer.stop().await.success());
     assert!(!broker.dead_letters().await.is_empty());
 }
