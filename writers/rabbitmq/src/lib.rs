@@ -8,6 +8,7 @@
 
 mod channel;
 mod config;
+mod connection;
 mod error;
 mod producer;
 pub mod topology;
@@ -18,8 +19,9 @@ use clima_writer_core::Writer;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, RabbitmqConfig};
+pub use connection::{close, connect, within};
 pub use error::ProducerError;
-pub use producer::{Message, Producer, close, connect};
+pub use producer::{Message, Producer};
 
 /// Runs the writer until `shutdown`.
 ///
