@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use bb8_redis::redis::{Client, cmd};
 use clima_local::{Counts, Part};
 use clima_proto::clima::v1::TweetEvent;
 use clima_proto::event;
@@ -40,6 +41,14 @@ pub(super) fn records(events: u64) -> Vec<Vec<u8>> {
     (0..events).map(|n| event(n).encode_to_vec()).collect()
 }
 
+/// Name of the broker's path in keys.
+pub(super) fn path<B: Broker>() -> &'static str {
+    match B::PART {
+        Part::Kafka => "kafka",
+        _ => "rabbitmq",
+    }
+}
+
 /// How many tweets the broker's path has counted.
 pub(super) async fn counted<B: Broker>(broker: &B) -> u64 {
     let totals = counts(broker).await.totals().await;
@@ -72,11 +81,7 @@ pub(super) async fn assert_counted_once<B: Broker>(broker: &B, events: u64) {
     let ids: Vec<_> = (0..events)
         .filter_map(|n| TweetId::from_parts(&[5; 16], n).ok())
         .collect();
-    let path = match B::PART {
-        Part::Kafka => "kafka",
-        _ => "rabbitmq",
-    };
-    let missing = counts(broker).await.missing(path, &ids).await;
+    let missing = counts(broker).await.missing(path::<B>(), &ids).await;
     assert_eq!(missing.unwrap_or_else(|error| panic!("{error:#}")), []);
 }
 
@@ -95,4 +100,17 @@ async fn counts<B: Broker>(broker: &B) -> Counts {
     let address = broker.stack().address(Part::Valkey);
     let counts = Counts::connect(&address).await;
     counts.unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// Runs a command on Valkey; it must not be refused.
+pub(super) async fn valkey(broker: &impl Broker, command: &[&str]) {
+    let done = async {
+        let client = Client::open(broker.stack().valkey_url())?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        let mut call = cmd(command[0]);
+        call.arg(&command[1..]);
+        call.exec_async(&mut connection).await
+    };
+    let outcome = done.await;
+    assert!(outcome.is_ok(), "{outcome:?}");
 }

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use bb8_redis::redis::{Client, cmd};
 use clima_local::Part;
 use tokio::time::timeout;
 
 use super::Broker;
 use super::faults::{kill, start};
 use super::records::{
-    assert_counted_once, old_record, records, until, until_acknowledged, until_counted,
+    assert_counted_once, old_record, path, records, until, until_acknowledged, until_counted,
+    valkey,
 };
 
 /// Within it a consumer ends that has nothing to wait for but a broker that does not answer: well below the time
@@ -113,11 +113,7 @@ pub async fn a_broker_that_is_away_leaves_the_consumer_ready_and_its_age_grows<B
 pub async fn a_key_that_needs_repair_makes_the_consumer_unready_until_it_is_repaired<B: Broker>(
     broker: &B,
 ) {
-    let path = match B::PART {
-        Part::Kafka => "kafka",
-        _ => "rabbitmq",
-    };
-    let key = format!("clima:{{{path}}}:counts");
+    let key = format!("clima:{{{}}}:counts", path::<B>());
     valkey(broker, &["SET", &key, "no hash"]).await;
     let consumer = broker.start_consumer().await;
     consumer.until_ready().await;
@@ -130,16 +126,4 @@ pub async fn a_key_that_needs_repair_makes_the_consumer_unready_until_it_is_repa
     until_acknowledged(broker).await;
     assert!(consumer.stop().await.success());
     assert_counted_once(broker, 1).await;
-}
-
-async fn valkey(broker: &impl Broker, command: &[&str]) {
-    let done = async {
-        let client = Client::open(broker.stack().valkey_url())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        let mut call = cmd(command[0]);
-        call.arg(&command[1..]);
-        call.exec_async(&mut connection).await
-    };
-    let outcome = done.await;
-    assert!(outcome.is_ok(), "{outcome:?}");
 }
