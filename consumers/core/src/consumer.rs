@@ -65,7 +65,7 @@ impl<S: Source> Consumer<S> {
         process: &mut Process,
     ) -> Result<(), RunError> {
         let connections = connections.to("valkey", "count");
-        let store = CountStore::counted(config.store(S::BROKER), connections);
+        let store = CountStore::with_metrics(config.store(S::BROKER), connections);
         let consumer = Self {
             source,
             store: store.map_err(RunError::setup)?,

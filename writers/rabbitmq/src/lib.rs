@@ -46,7 +46,7 @@ pub async fn serve(mut writer: Writer, rabbitmq: RabbitmqConfig) -> Result<(), R
     let destination = rabbitmq.names().tweets;
     let (producer, connection) = Producer::new(rabbitmq, destination, ready);
     let connections = ConnectionMetrics::register(&mut writer.process.registry);
-    let connection = connection.counted(connections.to("rabbitmq", "publish"));
+    let connection = connection.with_metrics(connections.to("rabbitmq", "publish"));
     writer.process.tasks.spawn("producer", connection.run());
     writer.serve(producer).await
 }

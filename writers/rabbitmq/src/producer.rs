@@ -142,7 +142,7 @@ pub struct ProducerConnection {
 impl ProducerConnection {
     /// Tells its connections to these metrics.
     #[must_use]
-    pub fn counted(self, connections: Connections) -> Self {
+    pub fn with_metrics(self, connections: Connections) -> Self {
         Self {
             connections,
             ..self
