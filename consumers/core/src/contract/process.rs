@@ -72,8 +72,17 @@ impl RunningConsumer {
         answer
     }
 
-    /// Waits until it is not ready for want of `part`, and of nothing else.
+    /// Waits until it is not ready for want of `part`, perhaps among others.
     pub(super) async fn until_missing(&self, part: &str) {
+        until(&format!("the consumer misses {part}"), async || {
+            let answer = self.ask("/readyz").await;
+            answer.contains("not ready") && answer.contains(part)
+        })
+        .await;
+    }
+
+    /// Waits until it is not ready for want of `part`, and of nothing else.
+    pub(super) async fn until_missing_only(&self, part: &str) {
         until(&format!("the consumer misses {part} alone"), async || {
             let answer = self.ask("/readyz").await;
             answer.ends_with(&format!("\nnot ready: {part}\n"))

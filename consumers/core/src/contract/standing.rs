@@ -46,7 +46,7 @@ pub async fn a_dead_letter_that_cannot_be_published_is_in_hand_and_ages<B: Broke
         consumer.metric(IN_HAND).await == Some(1)
     })
     .await;
-    consumer.until_missing("valkey").await;
+    consumer.until_missing_only("valkey").await;
     kill(broker, B::PART).await;
     start(broker, Part::Valkey).await;
     consumer.until_ready().await;
@@ -76,7 +76,7 @@ pub async fn a_dead_letter_that_is_never_confirmed_does_not_hold_back_the_end<B:
         consumer.metric(IN_HAND).await == Some(1)
     })
     .await;
-    consumer.until_missing("valkey").await;
+    consumer.until_missing_only("valkey").await;
     let paused = broker.stack().pause(B::PART).await;
     assert!(paused.is_ok(), "{paused:?}");
     start(broker, Part::Valkey).await;
