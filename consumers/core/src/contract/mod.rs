@@ -15,6 +15,7 @@ use clima_local::{Part, Stack};
 pub use claims::*;
 pub use faults::*;
 pub use process::RunningConsumer;
+pub use records::{records, until_acknowledged};
 pub use standing::*;
 
 /// A broker with an empty topic or queue, beside an empty Valkey. The claims have both for themselves.

@@ -10,8 +10,9 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
-use super::records::until;
+use super::records::{PATIENCE, until};
 
 /// A consumer that runs; it is killed when this is dropped.
 #[derive(Debug)]
@@ -51,6 +52,13 @@ impl RunningConsumer {
         let sent = kill(Pid::from_raw(pid), Signal::SIGTERM);
         assert!(sent.is_ok(), "{sent:?}");
         let status = self.child.wait().await;
+        status.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Waits until it has ended by itself.
+    pub async fn ended(mut self) -> ExitStatus {
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        let status = status.unwrap_or_else(|_| panic!("it does not end"));
         status.unwrap_or_else(|error| panic!("{error}"))
     }
 

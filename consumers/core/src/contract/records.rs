@@ -12,7 +12,8 @@ use prost::Message as _;
 
 use super::Broker;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take on a busy machine.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A valid event with this sequence.
 pub(super) fn event(sequence: u64) -> TweetEvent {
@@ -37,7 +38,7 @@ pub(super) fn old_record() -> Vec<u8> {
 }
 
 /// The records of so many events, with sequences from 0.
-pub(super) fn records(events: u64) -> Vec<Vec<u8>> {
+pub fn records(events: u64) -> Vec<Vec<u8>> {
     (0..events).map(|n| event(n).encode_to_vec()).collect()
 }
 
@@ -68,7 +69,7 @@ pub(super) async fn until_counted<B: Broker>(broker: &B, tweets: u64) {
 }
 
 /// Waits until the broker knows that everything is acknowledged, which takes a moment after a restart.
-pub(super) async fn until_acknowledged<B: Broker>(broker: &B) {
+pub async fn until_acknowledged<B: Broker>(broker: &B) {
     until("everything is acknowledged", async || {
         broker.unacknowledged().await == 0
     })
