@@ -11,16 +11,20 @@ use clima_service::backoff::Backoff;
 use clima_service::connections::ConnectionMetrics;
 use clima_service::process::{Process, RunError};
 use clima_service::readiness::Part;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::hand::Hand;
 use crate::store::{CountStore, StoreError};
-use crate::{ConsumerConfig, Metrics, Source};
+use crate::{ConsumerConfig, Metrics, Record, Source, SourceError};
 
 /// A path that stands still for longer than 12 h may forget an id before its last redelivery; a person has to
 /// act before.
 const TOO_OLD: Duration = Duration::from_hours(1);
+
+/// Longest wait for a broker to confirm a dead letter; then it is published again. As long as Kafka's client tries by
+/// itself. A broker may answer heartbeats and confirm nothing: a queue without a majority, publishers blocked.
+const CONFIRM_LIMIT: Duration = Duration::from_secs(30);
 
 /// A consumer: a source, a store, and the loop between them.
 #[derive(Debug)]
@@ -61,7 +65,7 @@ impl<S: Source> Consumer<S> {
         process: &mut Process,
     ) -> Result<(), RunError> {
         let connections = connections.to("valkey", "count");
-        let store = CountStore::counted(config.store(S::BROKER), connections);
+        let store = CountStore::with_metrics(config.store(S::BROKER), connections);
         let consumer = Self {
             source,
             store: store.map_err(RunError::setup)?,
@@ -132,18 +136,38 @@ impl<S: Source> Consumer<S> {
         self.count(&hand.events, shutdown).await?;
         for (place, reason) in &hand.poison {
             let record = &hand.records[*place];
-            let mut delays = Backoff::RECONNECT.delays();
-            while let Err(error) = self.source.set_aside(record, &reason.to_string()).await {
-                self.progress.metrics.not_set_aside();
-                tracing::warn!(position = ?record.position, %error, "cannot set poison aside yet");
-                self.progress.warn_if_old();
-                wait(delays.next_delay(), shutdown)
-                    .await
-                    .ok_or(Stop::Shutdown)?;
-            }
-            self.progress.metrics.set_aside();
-            tracing::warn!(position = ?record.position, %reason, "poison set aside");
+            self.set_aside(record, reason, shutdown).await?;
         }
+        Ok(())
+    }
+
+    /// Publishes a dead letter until it is confirmed.
+    async fn set_aside(
+        &mut self,
+        record: &Record<S::Position>,
+        reason: &EventError,
+        shutdown: &CancellationToken,
+    ) -> Result<(), Stop> {
+        let text = reason.to_string();
+        let mut delays = Backoff::RECONNECT.delays();
+        loop {
+            // Not waited for at the end of the process: who gets the record next publishes it again.
+            let confirmed = timeout(CONFIRM_LIMIT, self.source.set_aside(record, &text));
+            let confirmed = shutdown.run_until_cancelled(confirmed).await;
+            let error = match confirmed.ok_or(Stop::Shutdown)? {
+                Ok(Ok(())) => break,
+                Ok(Err(error)) => error,
+                Err(_) => SourceError("the broker did not confirm in time".to_owned()),
+            };
+            self.progress.metrics.not_set_aside();
+            tracing::warn!(position = ?record.position, %error, "cannot set poison aside yet");
+            self.progress.warn_if_old();
+            wait(delays.next_delay(), shutdown)
+                .await
+                .ok_or(Stop::Shutdown)?;
+        }
+        self.progress.metrics.set_aside();
+        tracing::warn!(position = ?record.position, %reason, "poison set aside");
         Ok(())
     }
 

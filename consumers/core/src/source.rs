@@ -39,7 +39,8 @@ pub trait Source: Send + Sync + 'static {
         max: usize,
     ) -> impl Future<Output = Result<Vec<Record<Self::Position>>, SourceError>> + Send;
 
-    /// Puts a record where poison goes, with the reason. Returns once it is durable there.
+    /// Puts a record where poison goes, with the reason. Returns once it is durable there. Dropping the future does
+    /// not take it back.
     ///
     /// # Errors
     ///

@@ -74,7 +74,11 @@ impl KafkaSource {
         Ok(Self {
             poller: Poller::start(config)?,
             topic: config.kafka.topic.clone(),
-            dead_letters: Producer::counted(&config.kafka, &config.kafka.dead_topic, dead_letters)?,
+            dead_letters: Producer::with_metrics(
+                &config.kafka,
+                &config.kafka.dead_topic,
+                dead_letters,
+            )?,
             settled: Settled::default(),
             commit: None,
             metrics,

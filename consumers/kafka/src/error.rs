@@ -22,6 +22,9 @@ pub(crate) enum Error {
     /// The client reports an error in place of a record.
     #[error("cannot poll: {0}")]
     Poll(KafkaError),
+    /// The client can never take a record again: another process has taken its instance name, say.
+    #[error("the client has failed for good: {0}")]
+    Fatal(String),
     /// The offsets were not committed.
     #[error("cannot commit: {0}")]
     Commit(KafkaError),

@@ -15,12 +15,14 @@ use rdkafka::error::KafkaError;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::error::Error;
 use crate::poll::Group;
 
 /// Longest wait for each answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
-/// Tells the lags of the partitions that this consumer has, and whether the broker answers. Ends with the client.
+/// Tells the lags of the partitions that this consumer has, and whether the broker answers. Ends with the client, or
+/// when that has failed for good: it polls nothing any more then, while the broker answers as ever.
 pub(crate) struct LagWatch {
     pub(crate) client: Weak<BaseConsumer<Group>>,
     pub(crate) topic: String,
@@ -29,14 +31,17 @@ pub(crate) struct LagWatch {
 }
 
 impl LagWatch {
-    pub(crate) async fn run(self) {
+    pub(crate) async fn run(self) -> Result<(), Error> {
         let mut ticks = interval(ASK_EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             ticks.tick().await;
             let Some(client) = self.client.upgrade() else {
-                return;
+                return Ok(());
             };
+            if let Some((_, reason)) = client.client().fatal_error() {
+                return Err(Error::Fatal(reason));
+            }
             let topic = self.topic.clone();
             match spawn_blocking(move || ask(&client, &topic)).await {
                 Ok(Ok(lags)) => {
@@ -49,7 +54,7 @@ impl LagWatch {
                     self.metrics.lost();
                 }
                 // The process is ending.
-                Err(_) => return,
+                Err(_) => return Ok(()),
             }
         }
     }

@@ -35,9 +35,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
         KafkaSource::new(&config, metrics.clone(), &connections).map_err(RunError::setup)?;
     let (lag, done) = (source.lag_watch(&connections), process.shutdown.clone());
     process.tasks.spawn("lag", async move {
-        done.run_until_cancelled(lag.run()).await;
+        done.run_until_cancelled(lag.run())
+            .await
+            .unwrap_or(Ok(()))?;
         done.cancelled().await;
-        Ok::<_, Infallible>(())
+        Ok::<_, error::Error>(())
     });
     let (kafka, done) = (config.kafka.clone(), process.shutdown.clone());
     process.tasks.spawn("topology", async move {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use clima_consumer_core::consumer_contract;
-use clima_consumer_core::contract::{Broker, RunningConsumer};
+use clima_consumer_core::contract::{Broker, RunningConsumer, records, until_acknowledged};
 use clima_local::{Counts, Part, Stack};
 use clima_writer_kafka::{KafkaConfig, Producer, topology};
 use futures::future::join_all;
@@ -55,6 +55,19 @@ async fn kafka() -> Kafka {
 }
 
 impl Kafka {
+    /// Starts the consumer's process with these settings beside those that it needs.
+    fn start(&self, more: &[(&str, String)]) -> RunningConsumer {
+        let settings = [
+            ("CLIMA_KAFKA_BROKERS", self.config.kafka_brokers.clone()),
+            ("CLIMA_KAFKA_TOPIC", self.config.topic.clone()),
+            ("CLIMA_KAFKA_DEAD_TOPIC", self.config.dead_topic.clone()),
+            ("CLIMA_KAFKA_GROUP", self.config.topic.clone()),
+            ("CLIMA_VALKEY_URL", self.stack.valkey_url()),
+        ];
+        let settings = [&settings, more].concat();
+        RunningConsumer::start(env!("CARGO_BIN_EXE_clima-consumer-kafka"), &settings)
+    }
+
     fn reader(&self, group: &str) -> BaseConsumer {
         ClientConfig::new()
             .set("bootstrap.servers", &self.config.kafka_brokers)
@@ -96,16 +109,7 @@ impl Broker for Kafka {
     }
 
     async fn start_consumer(&self) -> RunningConsumer {
-        RunningConsumer::start(
-            env!("CARGO_BIN_EXE_clima-consumer-kafka"),
-            &[
-                ("CLIMA_KAFKA_BROKERS", self.config.kafka_brokers.clone()),
-                ("CLIMA_KAFKA_TOPIC", self.config.topic.clone()),
-                ("CLIMA_KAFKA_DEAD_TOPIC", self.config.dead_topic.clone()),
-                ("CLIMA_KAFKA_GROUP", self.config.topic.clone()),
-                ("CLIMA_VALKEY_URL", self.stack.valkey_url()),
-            ],
-        )
+        self.start(&[])
     }
 
     async fn publish(&self, records: Vec<Vec<u8>>) {
@@ -163,3 +167,15 @@ impl Broker for Kafka {
 }
 
 consumer_contract!(kafka());
+
+/// A client that was fenced takes no record any more, and says nothing of it. Whoever watches the process must see it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_consumer_whose_instance_name_another_takes_ends() {
+    let kafka = kafka().await;
+    let same_name = [("CLIMA_KAFKA_INSTANCE", "one".to_owned())];
+    let first = kafka.start(&same_name);
+    kafka.publish(records(100)).await;
+    until_acknowledged(&kafka).await;
+    let _second = kafka.start(&same_name);
+    assert!(!first.ended().await.success());
+}

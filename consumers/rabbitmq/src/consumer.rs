@@ -1,9 +1,12 @@
 //! RabbitMQ as a source of records.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use clima_consumer_core::store::Broker;
 use clima_consumer_core::{Metrics, Pace, Record, Source, SourceError};
 use clima_service::connections::{Connections, Up};
-use clima_writer_rabbitmq::{Message, Producer, RabbitmqConfig, close, connect};
+use clima_writer_rabbitmq::{Message, Producer, RabbitmqConfig, close, connect, within};
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection};
@@ -21,6 +24,9 @@ const PREFETCH: u16 = 1_500;
 /// acknowledgements, so holding back many would starve us.
 const HELD_BACK: u64 = 500;
 
+/// Time to connect and to begin to consume.
+const OPEN_LIMIT: Duration = Duration::from_secs(20);
+
 /// Deliveries of the queue, over a connection that is made when it is needed.
 pub(crate) struct RabbitmqSource {
     config: RabbitmqConfig,
@@ -32,7 +38,7 @@ pub(crate) struct RabbitmqSource {
 
 /// One connection's life. Delivery tags mean something only within it.
 struct Session {
-    connection: Connection,
+    connection: Arc<Connection>,
     channel: Channel,
     /// What has arrived; the prefetch is its limit.
     deliveries: UnboundedReceiver<Result<Record<u64>, Error>>,
@@ -111,7 +117,9 @@ impl RabbitmqSource {
     async fn session(&mut self) -> Result<&mut Session, Error> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => self.open().await.map_err(Error::Connect)?,
+            None => within(OPEN_LIMIT, self.open())
+                .await
+                .map_err(Error::Connect)?,
         };
         Ok(self.session.insert(session))
     }
@@ -134,9 +142,13 @@ impl RabbitmqSource {
         let (tags, mut tasks) = (Tags::default(), JoinSet::new());
         let (records, deliveries) = unbounded_channel();
         tasks.spawn(hand_over(consumer, tags.clone(), records));
-        let asking = connection.create_channel().await?;
-        let metrics = self.metrics.clone();
-        tasks.spawn(lag::watch(asking, queue, tags.clone(), metrics));
+        let connection = Arc::new(connection);
+        tasks.spawn(lag::watch(
+            Arc::clone(&connection),
+            queue,
+            tags.clone(),
+            self.metrics.clone(),
+        ));
         tracing::info!("consuming");
         Ok(Session {
             connection,

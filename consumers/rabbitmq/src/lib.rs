@@ -36,7 +36,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
         config.rabbitmq.names().dead,
         process.readiness.part("rabbitmq"),
     );
-    let connection = connection.counted(connections.to("rabbitmq", "dead_letters"));
+    let connection = connection.with_metrics(connections.to("rabbitmq", "dead_letters"));
     let shutdown = process.shutdown.clone();
     process.tasks.spawn("dead letters", async move {
         connection.run().await?;

@@ -56,15 +56,15 @@ pub struct Limits {
 
     /// Longest time for the headers of a request, and for an idle connection; then the connection is closed. Must be
     /// longer than a proxy keeps an idle connection (NGINX: 60 s), or the proxy sends requests into closed ones.
-    #[arg(long, env = "CLIMA_HEADER_TIMEOUT", value_name = "DURATION", default_value = "75s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "CLIMA_HEADER_TIMEOUT", value_name = "DURATION", default_value = "75s", value_parser = time)]
     pub header_timeout: Duration,
 
     /// Longest time for the body of a request; then it is refused with 408.
-    #[arg(long, env = "CLIMA_BODY_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "CLIMA_BODY_TIMEOUT", value_name = "DURATION", default_value = "5s", value_parser = time)]
     pub body_timeout: Duration,
 
     /// Longest time for the answer to a request, from its headers on, retries included; then it is 504.
-    #[arg(long, env = "CLIMA_DEADLINE", value_name = "DURATION", default_value = "15s", value_parser = humantime::parse_duration)]
+    #[arg(long, env = "CLIMA_DEADLINE", value_name = "DURATION", default_value = "15s", value_parser = time)]
     pub deadline: Duration,
 }
 
@@ -73,5 +73,35 @@ impl Check for Config {}
 impl Configured for Config {
     fn process(&self) -> &ProcessConfig {
         &self.process
+    }
+}
+
+/// A limit of no time would refuse everything.
+fn time(text: &str) -> Result<Duration, String> {
+    match humantime::parse_duration(text) {
+        Ok(Duration::ZERO) => Err("must be above zero".to_owned()),
+        Ok(time) => Ok(time),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clima_service::config::{ConfigError, load_from};
+
+    use super::*;
+
+    #[test]
+    fn a_limit_of_no_time_is_refused() {
+        for limit in ["header-timeout", "body-timeout", "deadline"] {
+            let args = ["clima-rest", "--gateway-url=http://gateway:1"].map(Into::into);
+            let none = format!("--{limit}=0s").into();
+            let Err(ConfigError::Invalid(problems)) =
+                load_from::<Config>(args.into_iter().chain([none]))
+            else {
+                panic!("{limit} may be zero")
+            };
+            assert!(problems[0].contains("must be above zero"), "{problems:?}");
+        }
     }
 }

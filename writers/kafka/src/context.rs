@@ -1,4 +1,4 @@
-//! What a producer's client has to tell: its log, and its connections.
+//! What librdkafka has to tell by itself: its log, and a producer's connections.
 
 use clima_service::connections::Connections;
 use rdkafka::ClientContext;
@@ -6,7 +6,30 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::KafkaError;
 use rdkafka::statistics::Statistics;
 
-use crate::topology::Logged;
+/// Sends what librdkafka has to say to our log. Its complaints about lost connections repeat several times
+/// a second while a broker restarts, so they are not warnings.
+#[derive(Debug, Clone, Copy)]
+pub struct Logged;
+
+impl ClientContext for Logged {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        match level {
+            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
+                tracing::error!(facility, message, "librdkafka");
+            }
+            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
+                tracing::info!(facility, message, "librdkafka");
+            }
+            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
+                tracing::debug!(facility, message, "librdkafka");
+            }
+        }
+    }
+
+    fn error(&self, error: KafkaError, reason: &str) {
+        tracing::info!(%error, reason, "kafka client");
+    }
+}
 
 /// Sends logs to [`Logged`] and the number of connections to a metric.
 #[derive(Debug, Clone)]

@@ -20,6 +20,7 @@ use clima_writer_core::Writer;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, KafkaConfig};
+pub use context::Logged;
 pub use error::ProducerError;
 pub use producer::Producer;
 
@@ -40,7 +41,8 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
 pub async fn serve(mut writer: Writer, kafka: KafkaConfig) -> Result<(), RunError> {
     let connections = ConnectionMetrics::register(&mut writer.process.registry);
     let connections = connections.to("kafka", "publish");
-    let producer = Producer::counted(&kafka, &kafka.topic, connections).map_err(RunError::setup)?;
+    let producer =
+        Producer::with_metrics(&kafka, &kafka.topic, connections).map_err(RunError::setup)?;
     let ready = writer.process.readiness.part("kafka");
     let shutdown = writer.process.shutdown.clone();
     writer.process.tasks.spawn("topology", async move {

@@ -41,7 +41,7 @@ impl Producer {
     ///
     /// The client refuses its settings.
     pub fn new(config: &KafkaConfig, topic: &str) -> Result<Self, ProducerError> {
-        Self::counted(config, topic, Connections::default())
+        Self::with_metrics(config, topic, Connections::default())
     }
 
     /// The same, with its connections told to these metrics.
@@ -49,7 +49,7 @@ impl Producer {
     /// # Errors
     ///
     /// The client refuses its settings.
-    pub fn counted(
+    pub fn with_metrics(
         config: &KafkaConfig,
         topic: &str,
         connections: Connections,

@@ -5,12 +5,11 @@
 use std::time::Duration;
 
 use clima_service::backoff::Backoff;
-use rdkafka::ClientContext;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
+use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-use crate::KafkaConfig;
+use crate::{KafkaConfig, Logged};
 
 /// Settings of a topic that the promise rests on: a record must be gone before the bitmap is that counted it.
 ///
@@ -28,31 +27,6 @@ pub const TOPIC_SETTINGS: [(&str, &str); 4] = [
 const DEAD_TOPIC_SETTINGS: [(&str, &str); 2] = [("retention.ms", "-1"), ("retention.bytes", "-1")];
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Sends what librdkafka has to say to our log. Its complaints about lost connections repeat several times
-/// a second while a broker restarts, so they are not warnings.
-#[derive(Debug, Clone, Copy)]
-pub struct Logged;
-
-impl ClientContext for Logged {
-    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
-        match level {
-            RDKafkaLogLevel::Emerg | RDKafkaLogLevel::Alert | RDKafkaLogLevel::Critical => {
-                tracing::error!(facility, message, "librdkafka");
-            }
-            RDKafkaLogLevel::Error | RDKafkaLogLevel::Warning | RDKafkaLogLevel::Notice => {
-                tracing::info!(facility, message, "librdkafka");
-            }
-            RDKafkaLogLevel::Info | RDKafkaLogLevel::Debug => {
-                tracing::debug!(facility, message, "librdkafka");
-            }
-        }
-    }
-
-    fn error(&self, error: KafkaError, reason: &str) {
-        tracing::info!(%error, reason, "kafka client");
-    }
-}
 
 /// Declares the topics, again and again until the broker has answered. Then they exist, or are somebody
 /// else's to create.

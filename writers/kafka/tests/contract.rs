@@ -63,6 +63,7 @@ impl Broker for Kafka {
         RunningWriter {
             public: writer.address().unwrap(),
             internal: writer.internal_address().unwrap(),
+            admin: writer.process.admin_address().unwrap(),
             shutdown,
             ended: tokio::spawn(clima_writer_kafka::serve(writer, config.kafka)),
         }

@@ -8,6 +8,7 @@
 
 mod channel;
 mod config;
+mod connection;
 mod error;
 mod producer;
 pub mod topology;
@@ -18,8 +19,9 @@ use clima_writer_core::Writer;
 use tokio_util::sync::CancellationToken;
 
 pub use config::{Config, RabbitmqConfig};
+pub use connection::{close, connect, within};
 pub use error::ProducerError;
-pub use producer::{Message, Producer, close, connect};
+pub use producer::{Message, Producer};
 
 /// Runs the writer until `shutdown`.
 ///
@@ -44,7 +46,7 @@ pub async fn serve(mut writer: Writer, rabbitmq: RabbitmqConfig) -> Result<(), R
     let destination = rabbitmq.names().tweets;
     let (producer, connection) = Producer::new(rabbitmq, destination, ready);
     let connections = ConnectionMetrics::register(&mut writer.process.registry);
-    let connection = connection.counted(connections.to("rabbitmq", "publish"));
+    let connection = connection.with_metrics(connections.to("rabbitmq", "publish"));
     writer.process.tasks.spawn("producer", connection.run());
     writer.serve(producer).await
 }

@@ -1,7 +1,6 @@
 //! The producer: a connection that comes back by itself, and the channels on it.
 
 use std::convert::Infallible;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -14,14 +13,14 @@ use clima_writer_core::{PublishError, Publisher};
 use futures::StreamExt as _;
 use lapin::options::ConfirmSelectOptions;
 use lapin::types::FieldTable;
-use lapin::{BasicProperties, Connection, ConnectionProperties, Event};
+use lapin::{BasicProperties, Connection, Event};
 use prost::Message as _;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::channel::{self, Publish, UNCONFIRMED};
+use crate::connection::{close, connect, within};
 use crate::topology::{self, Destination};
 use crate::{ProducerError, RabbitmqConfig};
 
@@ -34,12 +33,6 @@ const PERSISTENT: u8 = 2;
 
 /// Time to connect and to open and declare what is needed, which includes waiting for new queues to settle.
 const OPEN_LIMIT: Duration = Duration::from_secs(20);
-
-/// Time for a broker to take a connection.
-const CONNECT_LIMIT: Duration = Duration::from_secs(10);
-
-/// Time for a broker to agree to the end of a connection.
-const CLOSE_LIMIT: Duration = Duration::from_secs(1);
 
 /// A connection and its running channels.
 type Opened = (Connection, JoinSet<Result<(), ProducerError>>);
@@ -149,7 +142,7 @@ pub struct ProducerConnection {
 impl ProducerConnection {
     /// Tells its connections to these metrics.
     #[must_use]
-    pub fn counted(self, connections: Connections) -> Self {
+    pub fn with_metrics(self, connections: Connections) -> Self {
         Self {
             connections,
             ..self
@@ -251,33 +244,4 @@ impl ProducerConnection {
             }
         }
     }
-}
-
-/// Opens a connection that does not recover by itself: what was in flight on it is ambiguous, and only we
-/// know how to go on.
-///
-/// # Errors
-///
-/// The broker cannot be reached, refuses us, or does not answer within ten seconds.
-pub async fn connect(config: &RabbitmqConfig, role: &str) -> Result<Connection, lapin::Error> {
-    let properties =
-        ConnectionProperties::default().with_connection_name(format!("clima-{role}").into());
-    let connecting = Connection::connect_uri(config.url.clone(), properties);
-    within(CONNECT_LIMIT, connecting).await
-}
-
-/// Ends a connection. It may be gone already, or its broker silent; what it still carries fails with it either way.
-pub async fn close(connection: &Connection, why: &str) {
-    let closing = connection.close(200, why.into());
-    timeout(CLOSE_LIMIT, closing).await.ok();
-}
-
-/// lapin waits for a broker's answer for as long as the connection stands.
-async fn within<T>(
-    limit: Duration,
-    answer: impl Future<Output = Result<T, lapin::Error>>,
-) -> Result<T, lapin::Error> {
-    timeout(limit, answer)
-        .await
-        .unwrap_or_else(|_| Err(io::Error::from(io::ErrorKind::TimedOut).into()))
 }

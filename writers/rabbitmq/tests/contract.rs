@@ -76,6 +76,7 @@ impl Broker for Rabbitmq {
         RunningWriter {
             public: writer.address().unwrap(),
             internal: writer.internal_address().unwrap(),
+            admin: writer.process.admin_address().unwrap(),
             shutdown,
             ended: tokio::spawn(clima_writer_rabbitmq::serve(writer, config.rabbitmq)),
         }

@@ -3,7 +3,9 @@
 use clima_local::Part;
 
 use super::Broker;
-use super::records::{assert_counted_once, counted, records, until_acknowledged, until_counted};
+use super::records::{
+    assert_counted_once, counted, records, until, until_acknowledged, until_counted, valkey,
+};
 
 /// A backlog that takes long enough to be interrupted.
 const BACKLOG: u64 = 20_000;
@@ -48,11 +50,21 @@ pub async fn a_killed_valkey_costs_nothing(broker: &impl Broker) {
 /// A count that a crash could take back is no count.
 pub async fn nothing_is_counted_while_valkey_is_not_durable(broker: &impl Broker) {
     broker.publish(records(100)).await;
-    config_set(broker, "everysec").await;
+    let appendfsync = async |value| valkey(broker, &["CONFIG", "SET", "appendfsync", value]).await;
+    appendfsync("everysec").await;
     let consumer = broker.start_consumer().await;
+    until("the consumer has refused to count", async || {
+        let metrics = consumer.ask("/metrics").await;
+        let mut refusals = metrics.lines().filter(|line| {
+            line.starts_with("clima_consumer_store_failures_total{")
+                && line.contains("kind=\"not_durable\"")
+        });
+        refusals.any(|line| !line.ends_with(" 0"))
+    })
+    .await;
     consumer.until_missing("valkey").await;
     assert_eq!(counted(broker).await, 0);
-    config_set(broker, "always").await;
+    appendfsync("always").await;
     until_counted(broker, 100).await;
     assert!(consumer.stop().await.success());
     assert_counted_once(broker, 100).await;
@@ -97,19 +109,5 @@ pub(super) async fn kill(broker: &impl Broker, part: Part) {
 
 pub(super) async fn start(broker: &impl Broker, part: Part) {
     let outcome = broker.stack().start_part(part).await;
-    assert!(outcome.is_ok(), "{outcome:?}");
-}
-
-async fn config_set(broker: &impl Broker, appendfsync: &str) {
-    use bb8_redis::redis::{Client, cmd};
-    let set = async {
-        let client = Client::open(broker.stack().valkey_url())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        cmd("CONFIG")
-            .arg(&["SET", "appendfsync", appendfsync])
-            .exec_async(&mut connection)
-            .await
-    };
-    let outcome = set.await;
     assert!(outcome.is_ok(), "{outcome:?}");
 }

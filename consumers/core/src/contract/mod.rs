@@ -15,6 +15,7 @@ use clima_local::{Part, Stack};
 pub use claims::*;
 pub use faults::*;
 pub use process::RunningConsumer;
+pub use records::{records, until_acknowledged};
 pub use standing::*;
 
 /// A broker with an empty topic or queue, beside an empty Valkey. The claims have both for themselves.
@@ -55,6 +56,7 @@ macro_rules! consumer_contract {
             two_consumers_share_the_work_and_count_everything_once,
             a_consumer_that_starts_without_valkey_tells_how_long_its_tweets_wait,
             a_dead_letter_that_cannot_be_published_is_in_hand_and_ages,
+            a_dead_letter_that_is_never_confirmed_does_not_hold_back_the_end,
             a_broker_that_is_away_leaves_the_consumer_ready_and_its_age_grows,
             a_key_that_needs_repair_makes_the_consumer_unready_until_it_is_repaired,
         );

@@ -10,8 +10,9 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::time::timeout;
 
-use super::records::until;
+use super::records::{PATIENCE, until};
 
 /// A consumer that runs; it is killed when this is dropped.
 #[derive(Debug)]
@@ -54,6 +55,13 @@ impl RunningConsumer {
         status.unwrap_or_else(|error| panic!("{error}"))
     }
 
+    /// Waits until it has ended by itself.
+    pub async fn ended(mut self) -> ExitStatus {
+        let status = timeout(PATIENCE, self.child.wait()).await;
+        let status = status.unwrap_or_else(|_| panic!("it does not end"));
+        status.unwrap_or_else(|error| panic!("{error}"))
+    }
+
     /// Whether the process is there.
     pub(super) fn runs(&mut self) -> bool {
         matches!(self.child.try_wait(), Ok(None))
@@ -72,7 +80,7 @@ impl RunningConsumer {
         answer
     }
 
-    /// Waits until it is not ready for want of `part`.
+    /// Waits until it is not ready for want of `part`, perhaps among others.
     pub(super) async fn until_missing(&self, part: &str) {
         until(&format!("the consumer misses {part}"), async || {
             let answer = self.ask("/readyz").await;
@@ -81,11 +89,11 @@ impl RunningConsumer {
         .await;
     }
 
-    /// Waits until `part` is all that it is not ready for want of.
+    /// Waits until it is not ready for want of `part`, and of nothing else.
     pub(super) async fn until_missing_only(&self, part: &str) {
-        let alone = format!("not ready: {part}\n");
-        until(&format!("the consumer misses only {part}"), async || {
-            self.ask("/readyz").await.ends_with(&alone)
+        until(&format!("the consumer misses {part} alone"), async || {
+            let answer = self.ask("/readyz").await;
+            answer.ends_with(&format!("\nnot ready: {part}\n"))
         })
         .await;
     }

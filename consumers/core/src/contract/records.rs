@@ -2,6 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
+use bb8_redis::redis::{Client, cmd};
 use clima_local::{Counts, Part};
 use clima_proto::clima::v1::TweetEvent;
 use clima_proto::event;
@@ -11,7 +12,8 @@ use prost::Message as _;
 
 use super::Broker;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long anything may take on a busy machine.
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A valid event with this sequence.
 pub(super) fn event(sequence: u64) -> TweetEvent {
@@ -36,8 +38,16 @@ pub(super) fn old_record() -> Vec<u8> {
 }
 
 /// The records of so many events, with sequences from 0.
-pub(super) fn records(events: u64) -> Vec<Vec<u8>> {
+pub fn records(events: u64) -> Vec<Vec<u8>> {
     (0..events).map(|n| event(n).encode_to_vec()).collect()
+}
+
+/// Name of the broker's path in keys.
+pub(super) fn path<B: Broker>() -> &'static str {
+    match B::PART {
+        Part::Kafka => "kafka",
+        _ => "rabbitmq",
+    }
 }
 
 /// How many tweets the broker's path has counted.
@@ -59,7 +69,7 @@ pub(super) async fn until_counted<B: Broker>(broker: &B, tweets: u64) {
 }
 
 /// Waits until the broker knows that everything is acknowledged, which takes a moment after a restart.
-pub(super) async fn until_acknowledged<B: Broker>(broker: &B) {
+pub async fn until_acknowledged<B: Broker>(broker: &B) {
     until("everything is acknowledged", async || {
         broker.unacknowledged().await == 0
     })
@@ -72,11 +82,7 @@ pub(super) async fn assert_counted_once<B: Broker>(broker: &B, events: u64) {
     let ids: Vec<_> = (0..events)
         .filter_map(|n| TweetId::from_parts(&[5; 16], n).ok())
         .collect();
-    let path = match B::PART {
-        Part::Kafka => "kafka",
-        _ => "rabbitmq",
-    };
-    let missing = counts(broker).await.missing(path, &ids).await;
+    let missing = counts(broker).await.missing(path::<B>(), &ids).await;
     assert_eq!(missing.unwrap_or_else(|error| panic!("{error:#}")), []);
 }
 
@@ -95,4 +101,17 @@ async fn counts<B: Broker>(broker: &B) -> Counts {
     let address = broker.stack().address(Part::Valkey);
     let counts = Counts::connect(&address).await;
     counts.unwrap_or_else(|error| panic!("{error:#}"))
+}
+
+/// Runs a command on Valkey; it must not be refused.
+pub(super) async fn valkey(broker: &impl Broker, command: &[&str]) {
+    let done = async {
+        let client = Client::open(broker.stack().valkey_url())?;
+        let mut connection = client.get_multiplexed_async_connection().await?;
+        let mut call = cmd(command[0]);
+        call.arg(&command[1..]);
+        call.exec_async(&mut connection).await
+    };
+    let outcome = done.await;
+    assert!(outcome.is_ok(), "{outcome:?}");
 }

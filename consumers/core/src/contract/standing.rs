@@ -1,13 +1,20 @@
 //! What tells that a path stands still, and who is ready meanwhile.
 
-use bb8_redis::redis::{Client, cmd};
+use std::time::Duration;
+
 use clima_local::Part;
+use tokio::time::timeout;
 
 use super::Broker;
 use super::faults::{kill, start};
 use super::records::{
-    assert_counted_once, old_record, records, until, until_acknowledged, until_counted,
+    assert_counted_once, old_record, path, records, until, until_acknowledged, until_counted,
+    valkey,
 };
+
+/// Within it a consumer ends that has nothing to wait for but a broker that does not answer: well below the time
+/// after which the clients of the brokers give up by themselves, and below the drain budget.
+const AT_ONCE: Duration = Duration::from_secs(8);
 
 const IN_HAND: &str = "clima_consumer_unacknowledged";
 const DEAD: &str = "clima_consumer_dead_letters_total";
@@ -39,7 +46,6 @@ pub async fn a_dead_letter_that_cannot_be_published_is_in_hand_and_ages<B: Broke
         consumer.metric(IN_HAND).await == Some(1)
     })
     .await;
-    // It must have reached the broker on both ways, for taking and for setting aside, to be ready without it.
     consumer.until_missing_only("valkey").await;
     kill(broker, B::PART).await;
     start(broker, Part::Valkey).await;
@@ -54,6 +60,33 @@ pub async fn a_dead_letter_that_cannot_be_published_is_in_hand_and_ages<B: Broke
     .await;
     until_acknowledged(broker).await;
     consumer.until_age(0.0..=0.0).await;
+    assert!(consumer.stop().await.success());
+    assert!(!broker.dead_letters().await.is_empty());
+}
+
+/// A broker that keeps its connections and answers nothing does not hold back the end of the process: the dead
+/// letter is published again by the next consumer.
+pub async fn a_dead_letter_that_is_never_confirmed_does_not_hold_back_the_end<B: Broker>(
+    broker: &B,
+) {
+    broker.publish(vec![b"no event".to_vec()]).await;
+    kill(broker, Part::Valkey).await;
+    let consumer = broker.start_consumer().await;
+    until("the poison is in hand", async || {
+        consumer.metric(IN_HAND).await == Some(1)
+    })
+    .await;
+    consumer.until_missing_only("valkey").await;
+    let paused = broker.stack().pause(B::PART).await;
+    assert!(paused.is_ok(), "{paused:?}");
+    start(broker, Part::Valkey).await;
+    consumer.until_ready().await;
+    let ended = timeout(AT_ONCE, consumer.stop()).await;
+    let resumed = broker.stack().resume(B::PART).await;
+    assert!(resumed.is_ok(), "{resumed:?}");
+    assert!(ended.is_ok_and(|status| status.success()));
+    let consumer = broker.start_consumer().await;
+    until_acknowledged(broker).await;
     assert!(consumer.stop().await.success());
     assert!(!broker.dead_letters().await.is_empty());
 }
@@ -80,11 +113,7 @@ pub async fn a_broker_that_is_away_leaves_the_consumer_ready_and_its_age_grows<B
 pub async fn a_key_that_needs_repair_makes_the_consumer_unready_until_it_is_repaired<B: Broker>(
     broker: &B,
 ) {
-    let path = match B::PART {
-        Part::Kafka => "kafka",
-        _ => "rabbitmq",
-    };
-    let key = format!("clima:{{{path}}}:counts");
+    let key = format!("clima:{{{}}}:counts", path::<B>());
     valkey(broker, &["SET", &key, "no hash"]).await;
     let consumer = broker.start_consumer().await;
     consumer.until_ready().await;
@@ -97,16 +126,4 @@ pub async fn a_key_that_needs_repair_makes_the_consumer_unready_until_it_is_repa
     until_acknowledged(broker).await;
     assert!(consumer.stop().await.success());
     assert_counted_once(broker, 1).await;
-}
-
-async fn valkey(broker: &impl Broker, command: &[&str]) {
-    let done = async {
-        let client = Client::open(broker.stack().valkey_url())?;
-        let mut connection = client.get_multiplexed_async_connection().await?;
-        let mut call = cmd(command[0]);
-        call.arg(&command[1..]);
-        call.exec_async(&mut connection).await
-    };
-    let outcome = done.await;
-    assert!(outcome.is_ok(), "{outcome:?}");
 }

@@ -54,7 +54,7 @@ impl CountStore {
     ///
     /// A value of the configuration is out of its range.
     pub fn new(config: StoreConfig) -> Result<Self, StoreConfigError> {
-        Self::counted(config, Connections::default())
+        Self::with_metrics(config, Connections::default())
     }
 
     /// The same, with its connections told to these metrics.
@@ -62,7 +62,7 @@ impl CountStore {
     /// # Errors
     ///
     /// A value of the configuration is out of its range.
-    pub fn counted(
+    pub fn with_metrics(
         config: StoreConfig,
         connections: Connections,
     ) -> Result<Self, StoreConfigError> {

@@ -8,6 +8,8 @@ use clima_proto::fate::StatusMessage;
 use clima_proto::id::{IDEMPOTENCY_KEY, TWEET_ID, TweetId};
 use clima_proto::wethertweet::WeatherTweetRequest;
 use clima_proto::wethertweet::weather_tweet_service_client::WeatherTweetServiceClient;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
 use tonic_health::pb::HealthCheckRequest;
@@ -116,4 +118,26 @@ impl Client {
         let answer = self.internal.clone().ingest_tweets(request).await?;
         Ok(answer.into_inner().statuses)
     }
+}
+
+/// Waits until the writer has admitted so many tweets that are not answered.
+pub(super) async fn until_in_flight(writer: &RunningWriter, tweets: usize) {
+    let line = format!("\nclima_tweets_in_flight {tweets}\n");
+    let waiting = async {
+        while !metrics(writer).await.is_ok_and(|text| text.contains(&line)) {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), waiting)
+        .await
+        .unwrap_or_else(|_| panic!("{tweets} tweets are never in flight"))
+}
+
+async fn metrics(writer: &RunningWriter) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(writer.admin).await?;
+    let request = format!("GET /metrics HTTP/1.0\r\nhost: {}\r\n\r\n", writer.admin);
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
 }

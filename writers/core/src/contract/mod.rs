@@ -48,6 +48,8 @@ pub struct RunningWriter {
     pub public: SocketAddr,
     /// Its internal port.
     pub internal: SocketAddr,
+    /// Its admin port.
+    pub admin: SocketAddr,
     /// Cancelled to make it drain.
     pub shutdown: CancellationToken,
     /// Ends when it has drained.

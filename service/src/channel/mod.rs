@@ -4,10 +4,11 @@
 //! one replica, and a replica that comes later gets none. Here every address that the name resolves to gets
 //! connections of its own, calls are spread over them, and a replica that comes or goes is noticed.
 
+mod targets;
+
 use std::collections::BTreeSet;
 use std::convert::Infallible;
 use std::net::SocketAddr;
-use std::str::FromStr;
 use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
@@ -17,7 +18,6 @@ use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::channel::Change;
 use tonic::transport::{Channel, Endpoint, Uri};
-
 use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -26,49 +26,15 @@ use crate::backoff::Backoff;
 use crate::process::Process;
 use crate::tasks::Tasks;
 
+pub use targets::Targets;
+
 /// How often the name is resolved.
 const RESOLVE_EVERY: Duration = Duration::from_secs(2);
 /// HTTP/2 connections to each address: one connection is one lock inside h2, and one socket.
 const CONNECTIONS: usize = 2;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(1);
+/// A connection is pinged this often, and is lost when it has not answered for this long; idle ones, too.
 const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(2));
-
-/// One or more `http://host:port`, separated by commas: where the replicas of a service are.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Targets(Vec<Target>);
-
-#[derive(Debug, Clone, PartialEq, Eq)]
-struct Target {
-    uri: Uri,
-    host: String,
-    port: u16,
-}
-
-impl FromStr for Targets {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, String> {
-        text.split(',')
-            .map(|url| target(url.trim()))
-            .collect::<Result<_, _>>()
-            .map(Self)
-    }
-}
-
-fn target(url: &str) -> Result<Target, String> {
-    let uri: Uri = url.parse().map_err(|error| format!("`{url}`: {error}"))?;
-    if uri.scheme_str() != Some("http") {
-        return Err(format!("`{url}`: must start with http://"));
-    }
-    if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
-        return Err(format!("`{url}`: must be http://host:port without a path"));
-    }
-    let host = uri.host().unwrap_or_default().to_owned();
-    let port = uri
-        .port_u16()
-        .ok_or_else(|| format!("`{url}`: the port is missing"))?;
-    Ok(Target { uri, host, port })
-}
 
 /// A channel over all addresses of `targets`, whose number is told to `replicas`. A task keeps them up to date until
 /// `shutdown`.
@@ -210,17 +176,6 @@ fn endpoint(origin: &Uri, address: SocketAddr) -> Endpoint {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_or_more_urls_are_targets() {
-        let targets: Targets = "http://writer:50061, http://127.0.0.1:5".parse().unwrap();
-        let found: Vec<_> = targets
-            .0
-            .iter()
-            .map(|target| (target.host.as_str(), target.port))
-            .collect();
-        assert_eq!(found, [("writer", 50061), ("127.0.0.1", 5)]);
-    }
-
     #[tokio::test]
     async fn an_address_that_two_names_shared_stays_when_one_of_them_moves_away() {
         let (changes, mut seen) = tokio::sync::mpsc::channel(64);
@@ -260,19 +215,5 @@ mod tests {
         tokio::task::yield_now().await;
         shutdown.cancel();
         tasks.run(&shutdown, Duration::from_secs(5)).await.unwrap();
-    }
-
-    #[test]
-    fn what_is_no_target_is_refused_with_a_reason() {
-        for (url, reason) in [
-            ("writer:50061", "http://"),
-            ("https://writer:1", "http://"),
-            ("http://writer", "port"),
-            ("http://writer:1/path", "path"),
-            ("", "``"),
-        ] {
-            let error = url.parse::<Targets>().unwrap_err();
-            assert!(error.contains(reason), "{url}: {error}");
-        }
     }
 }
