@@ -7,6 +7,7 @@ use anyhow::Context as _;
 
 use crate::install::{self, Cache, Installed};
 use crate::launch::Launch;
+use crate::links::{LINK_OF_KAFKA, Links};
 use crate::notices::Notices;
 use crate::ports::{PortTable, Role};
 use crate::processes::Processes;
@@ -26,6 +27,7 @@ pub struct StackBuilder {
     bin_dir: Option<PathBuf>,
     env: BTreeMap<Part, Vec<(String, String)>>,
     fast_start: bool,
+    breakable: bool,
     notices: Notices,
 }
 
@@ -88,6 +90,13 @@ impl StackBuilder {
         self
     }
 
+    /// Leads the connections between parts through proxies of our own, so that they can be broken:
+    /// [`Stack::link`].
+    pub fn breakable(mut self, breakable: bool) -> Self {
+        self.breakable = breakable;
+        self
+    }
+
     /// Where to tell what happens: installing, ready, a part that died. Standard error by default.
     pub fn log_to(mut self, sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.notices = Notices::new(sink);
@@ -112,9 +121,14 @@ impl StackBuilder {
         };
         let installed = install::ensure(&cache, &self.parts, &self.notices).await?;
         let ports = PortTable::choose(self.ports, &self.parts, &cache.port_locks())?;
-        let launches = self.launches(&installed, state.path(), &ports)?;
+        let links = if self.breakable {
+            Links::through_proxies(&ports).await?
+        } else {
+            Links::default()
+        };
+        let launches = self.launches(&installed, state.path(), &ports, &links)?;
         let processes = Processes::new(self.notices.clone())?;
-        let stack = Stack::assemble(processes, launches, ports, state, self.notices);
+        let stack = Stack::assemble(processes, launches, ports, links, state, self.notices);
         stack.start_all().await?;
         Ok(stack)
     }
@@ -124,6 +138,7 @@ impl StackBuilder {
         installed: &Installed,
         state: &Path,
         ports: &PortTable,
+        links: &Links,
     ) -> anyhow::Result<BTreeMap<Part, Launch>> {
         let bin_dir = match &self.bin_dir {
             Some(path) => path.clone(),
@@ -133,11 +148,11 @@ impl StackBuilder {
         for &part in &self.parts {
             let launch = match part {
                 Part::Kafka | Part::Rabbitmq | Part::Valkey => {
-                    self.server(part, installed, state, ports)?
+                    self.server(part, installed, state, ports, links)?
                 }
                 _ => {
                     let extra = self.env.get(&part).map(Vec::as_slice).unwrap_or_default();
-                    services::launch(part, &bin_dir, state, ports, extra)?
+                    services::launch(part, &bin_dir, state, ports, links, extra)?
                 }
             };
             launches.insert(part, launch);
@@ -151,6 +166,7 @@ impl StackBuilder {
         installed: &Installed,
         state: &Path,
         ports: &PortTable,
+        links: &Links,
     ) -> anyhow::Result<Launch> {
         let port = |role| {
             ports
@@ -163,13 +179,12 @@ impl StackBuilder {
                 .kafka
                 .as_deref()
                 .context("Kafka is not installed")?;
-            return kafka::launch(
-                folder,
-                state,
-                public,
-                port(Role::Controller)?,
-                self.fast_start,
-            );
+            let ports = kafka::NodePorts {
+                clients: public,
+                advertised: links.port(LINK_OF_KAFKA).unwrap_or(public),
+                controller: port(Role::Controller)?,
+            };
+            return kafka::launch(folder, state, &ports, self.fast_start);
         }
         let root = installed
             .debian

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clima_local::Part;
 
-use crate::commands::{bench, demo, up};
+use crate::commands::{bench, chaos, demo, up};
 
 /// Runs the whole system on this machine: Kafka, RabbitMQ, Valkey and the six services
 #[derive(Debug, Parser)]
@@ -45,6 +45,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Measure throughput, latency, CPU and memory on a fresh system of its own
     Bench(bench::Args),
+    /// Kill, pause and cut off parts of a fresh system under load, and prove that every tweet was counted once
+    Chaos(chaos::Args),
     /// Stop everything in order
     Down,
     /// Wait until everything is counted, then empty the counts

@@ -10,9 +10,12 @@
 
 mod backlog;
 mod builder;
+pub mod chaos;
 mod counts;
 mod install;
 mod launch;
+mod link;
+mod links;
 pub mod load;
 mod log_file;
 mod notices;
@@ -32,6 +35,7 @@ pub mod versions;
 pub use backlog::Backlog;
 pub use builder::StackBuilder;
 pub use counts::{Counts, PATHS, Totals};
+pub use link::Link;
 pub use part::Part;
 pub use ports::Ports;
 pub use redrive::{Redriven, redrive};

@@ -10,6 +10,8 @@ use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
 use crate::launch::Launch;
+use crate::link::Link;
+use crate::links::Links;
 use crate::notices::Notices;
 use crate::ports::{PortTable, Role};
 use crate::processes::{Processes, State};
@@ -33,6 +35,7 @@ pub struct Stack {
     processes: Processes,
     launches: BTreeMap<Part, Launch>,
     ports: PortTable,
+    links: Links,
     state: StateDir,
     notices: Notices,
 }
@@ -47,6 +50,7 @@ impl Stack {
         processes: Processes,
         launches: BTreeMap<Part, Launch>,
         ports: PortTable,
+        links: Links,
         state: StateDir,
         notices: Notices,
     ) -> Self {
@@ -54,6 +58,7 @@ impl Stack {
             processes,
             launches,
             ports,
+            links,
             state,
             notices,
         }
@@ -97,13 +102,13 @@ impl Stack {
     /// RabbitMQ as a URI, with user and virtual host.
     #[must_use]
     pub fn rabbitmq_url(&self) -> String {
-        services::rabbitmq_url(&self.ports).unwrap_or_default()
+        services::rabbitmq_url(&self.address(Part::Rabbitmq))
     }
 
     /// Valkey as a URI.
     #[must_use]
     pub fn valkey_url(&self) -> String {
-        services::valkey_url(&self.ports).unwrap_or_default()
+        services::valkey_url(&self.address(Part::Valkey))
     }
 
     /// The folder of data, settings and logs.
@@ -274,6 +279,35 @@ impl Stack {
             self.address(part)
         ));
         Ok(())
+    }
+
+    /// The connection from one part to another, to break it.
+    ///
+    /// # Errors
+    /// When the stack was not built as [`StackBuilder::breakable`], or the two are not connected.
+    pub fn link(&self, from: Part, to: Part) -> anyhow::Result<&Link> {
+        self.links
+            .get(from, to)
+            .with_context(|| format!("there is no link from {from} to {to}"))
+    }
+
+    /// Starts a second process of a consumer beside the first. It is killed when it is dropped.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_second(&self, consumer: Part) -> anyhow::Result<tokio::process::Child> {
+        let mut launch = self.launch(consumer)?.clone();
+        // The last one of a name wins.
+        launch
+            .env
+            .push(("CLIMA_ADMIN_LISTEN".to_owned(), "127.0.0.1:0".to_owned()));
+        launch.log = self
+            .state
+            .path()
+            .join(format!("logs/{consumer}.second.log"));
+        launch
+            .spawn()
+            .with_context(|| format!("cannot start a second {consumer}"))
     }
 
     /// Stops everything in order: the front first, so that tweets on their way arrive, then what
