@@ -35,6 +35,12 @@ impl ChaosReport {
                 .all(|(_, verdict)| verdict.is_kept(self.totals.nameless))
     }
 
+    /// Answers that said OK.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.totals.accepted
+    }
+
     /// The ids that somebody has to look into.
     #[must_use]
     pub fn suspects(&self) -> Vec<String> {
