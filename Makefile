@@ -1,6 +1,6 @@
 # The few verbs of the project. What they do is in the scripts and binaries that they call.
 
-.PHONY: help demo up down test test-rust test-locust lint bench
+.PHONY: help demo up down test test-rust test-locust test-all lint gen docs pictures sbom bench
 .DEFAULT_GOAL := help
 
 RELEASE := cargo build --release --locked --bins --workspace
@@ -33,5 +33,23 @@ test-rust:
 test-locust:
 	deploy/local/tools/locust-test.sh
 
-lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python
+test-all: ## the slow tests: clients in three languages, a browser, requests made out of the OpenAPI document
+	cargo build --workspace --bins --locked
+	cargo test -p clima-local --features slow --test slow --locked
+
+gen: ## clients of the public API in Go, Python and TypeScript, into target/clients
+	deploy/local/tools/gen.sh
+
+docs: ## write the generated parts of docs/ anew; `make test` only compares them
+	cargo build --workspace --bins --locked
+	UPDATE=1 cargo test --locked --package clima-local --test docs
+	UPDATE=1 cargo test --locked --package clima-local --test it the_documented_metrics
+
+sbom: ## what each binary is made of, to target/sbom (CycloneDX)
+	deploy/local/tools/sbom.sh
+
+lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python, Go
 	deploy/local/tools/lint.sh
+
+pictures: ## draw the pictures of the documentation from docs/images/*.dot
+	deploy/local/tools/pictures.sh

@@ -16,7 +16,7 @@ use tonic_types::{ErrorDetails, StatusExt as _};
 pub use tonic_types::pb::Status as StatusMessage;
 
 /// Domain of our `ErrorInfo`.
-const DOMAIN: &str = "clima.v1";
+pub const DOMAIN: &str = "clima.v1";
 
 /// What `RetryInfo`, and `Retry-After` of the REST port, tell a refused client to wait.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);

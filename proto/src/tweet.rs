@@ -12,6 +12,18 @@ pub const TEMPERATURE: RangeInclusive<i32> = -90..=60;
 /// Relative humidity in whole per cent that a tweet may report.
 pub const HUMIDITY: RangeInclusive<i32> = 0..=100;
 
+/// The number that no enum of a tweet may have: what an absent field reads as.
+pub const UNKNOWN: i32 = 0;
+
+/// The range of an integer field, by its full name in the proto; none where every integer is valid.
+pub fn range_of(field: &str) -> Option<RangeInclusive<i32>> {
+    match field {
+        "wethertweet.WeatherTweetRequest.temperature" => Some(TEMPERATURE),
+        "wethertweet.WeatherTweetRequest.humidity" => Some(HUMIDITY),
+        _ => None,
+    }
+}
+
 /// A tweet that has been checked: every value is in range, every enum is a named one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Tweet {
@@ -48,7 +60,7 @@ impl Tweet {
     /// All violations at once, in the order of the fields.
     pub fn check(request: &WeatherTweetRequest) -> Result<Self, Vec<Violation>> {
         let mut violations = Vec::new();
-        let municipality = named(request.municipality, Municipalities::Unknown);
+        let municipality = named::<Municipalities>(request.municipality);
         if municipality.is_none() {
             violations.push(not_named(
                 "municipality",
@@ -60,7 +72,7 @@ impl Tweet {
         let humidity = in_range("humidity", request.humidity, HUMIDITY, "%");
         let temperature = temperature.map_err(|v| violations.push(v)).ok();
         let humidity = humidity.map_err(|v| violations.push(v)).ok();
-        let weather = named(request.weather, Weathers::Unknown);
+        let weather = named::<Weathers>(request.weather);
         if weather.is_none() {
             violations.push(not_named(
                 "weather",
@@ -81,8 +93,8 @@ impl Tweet {
 }
 
 /// The enum's value, unless it is the unknown one or has no name.
-fn named<E: TryFrom<i32> + PartialEq>(number: i32, unknown: E) -> Option<E> {
-    E::try_from(number).ok().filter(|value| *value != unknown)
+fn named<E: TryFrom<i32>>(number: i32) -> Option<E> {
+    E::try_from(number).ok().filter(|_| number != UNKNOWN)
 }
 
 fn not_named(field: &'static str, number: i32, names: &str) -> Violation {
@@ -155,6 +167,19 @@ mod tests {
             violations[1].to_string(),
             "temperature: is 61 °C, must be -90 to 60 °C"
         );
+    }
+
+    #[test]
+    fn each_integer_field_of_the_proto_has_its_range() {
+        let message = crate::descriptors::pool()
+            .get_message_by_name("wethertweet.WeatherTweetRequest")
+            .unwrap();
+        let ranges: Vec<_> = message
+            .fields()
+            .filter(|field| field.kind() == prost_reflect::Kind::Int32)
+            .map(|field| range_of(field.full_name()))
+            .collect();
+        assert_eq!(ranges, [Some(TEMPERATURE), Some(HUMIDITY)]);
     }
 
     #[test]

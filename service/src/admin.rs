@@ -7,6 +7,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::{StatusCode, header};
+use prometheus_client::encoding::text::{encode_eof, encode_registry};
 use prometheus_client::registry::Registry;
 use tokio::net::TcpListener;
 
@@ -18,7 +19,7 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 #[derive(Debug, Clone)]
 struct Admin {
     readiness: Readiness,
-    registry: Arc<Registry>,
+    registries: Arc<[Registry]>,
 }
 
 /// Serves the admin port until the future is dropped.
@@ -29,11 +30,11 @@ struct Admin {
 pub async fn serve(
     listener: TcpListener,
     readiness: Readiness,
-    registry: Registry,
+    registries: Vec<Registry>,
 ) -> std::io::Result<()> {
     let admin = Admin {
         readiness,
-        registry: Arc::new(registry),
+        registries: registries.into(),
     };
     let router = Router::new()
         .route("/livez", get(async || "alive\n"))
@@ -57,7 +58,12 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, String) {
 
 async fn metrics(State(admin): State<Admin>) -> Response {
     let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &admin.registry) {
+    let encoded = admin
+        .registries
+        .iter()
+        .try_for_each(|registry| encode_registry(&mut text, registry))
+        .and_then(|()| encode_eof(&mut text));
+    match encoded {
         Ok(()) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "cannot encode the metrics");

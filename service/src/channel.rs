@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::net::lookup_host;
 use tokio::sync::mpsc::Sender;
 use tokio::time::{MissedTickBehavior, timeout};
@@ -69,10 +70,12 @@ fn target(url: &str) -> Result<Target, String> {
     Ok(Target { uri, host, port })
 }
 
-/// A channel over all addresses of `targets`. A task keeps them up to date until `shutdown`.
+/// A channel over all addresses of `targets`, whose number is told to `replicas`. A task keeps them up to date until
+/// `shutdown`.
 pub fn balanced(
     name: &'static str,
     targets: Targets,
+    replicas: Gauge,
     tasks: &mut Tasks,
     shutdown: CancellationToken,
 ) -> Channel {
@@ -80,6 +83,7 @@ pub fn balanced(
     let resolver = Resolver {
         name,
         targets,
+        replicas,
         changes,
         known: BTreeSet::new(),
     };
@@ -123,6 +127,7 @@ type Replica = (usize, SocketAddr);
 struct Resolver {
     name: &'static str,
     targets: Targets,
+    replicas: Gauge,
     changes: Sender<Change<(Replica, usize), Endpoint>>,
     known: BTreeSet<Replica>,
 }
@@ -182,6 +187,9 @@ impl Resolver {
                 self.changes.send(remove).await.ok();
             }
         }
+        // An address that two names lead to has connections under both.
+        self.replicas
+            .set(i64::try_from(found.len()).unwrap_or(i64::MAX));
         self.known = found;
     }
 }
@@ -219,6 +227,7 @@ mod tests {
         let mut resolver = Resolver {
             name: "writer",
             targets: "http://one:5,http://two:5".parse().unwrap(),
+            replicas: Gauge::default(),
             changes,
             known: BTreeSet::new(),
         };
@@ -241,6 +250,7 @@ mod tests {
         let resolver = Resolver {
             name: "writer",
             targets: "http://127.0.0.1:5,http://127.0.0.2:5".parse().unwrap(),
+            replicas: Gauge::default(),
             changes,
             known: BTreeSet::new(),
         };

@@ -10,6 +10,8 @@ use clap::builder::{OsStringValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, Parser};
 
+use crate::healthcheck;
+
 /// Exit code of a process whose configuration is wrong: `EX_USAGE` of sysexits.h.
 pub const EX_USAGE: u8 = 64;
 
@@ -81,16 +83,22 @@ pub fn load_from<C: Parser + Check>(
         .cloned()
         .collect();
 
-    let lenient = C::command().mut_args(|arg| match arg.get_action() {
-        ArgAction::Set | ArgAction::Append => {
-            arg.required(false).value_parser(OsStringValueParser::new())
-        }
-        _ => arg,
-    });
+    let lenient =
+        C::command()
+            .after_help(healthcheck::HELP)
+            .mut_args(|arg| match arg.get_action() {
+                ArgAction::Set | ArgAction::Append => {
+                    arg.required(false).value_parser(OsStringValueParser::new())
+                }
+                _ => arg,
+            });
     let texts = lenient
         .try_get_matches_from(&args)
         .map_err(|error| match error.kind() {
-            ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ConfigError::Shown(error),
+            ErrorKind::DisplayHelp => {
+                ConfigError::Shown(help(C::command(), &args).unwrap_or(error))
+            }
+            ErrorKind::DisplayVersion => ConfigError::Shown(error),
             _ => ConfigError::Usage(error),
         })?;
 
@@ -112,6 +120,13 @@ pub fn load_from<C: Parser + Check>(
         problems if problems.is_empty() => Ok(config),
         problems => Err(ConfigError::Invalid(problems)),
     }
+}
+
+/// The help of the command as it is: one that reads any text does not know which values there are. None where a
+/// wrong value stands before `--help`.
+fn help(command: Command, args: &[OsString]) -> Option<clap::Error> {
+    let error = command.try_get_matches_from(args).err()?;
+    (error.kind() == ErrorKind::DisplayHelp).then_some(error)
 }
 
 /// What this setting's own parser says of a value.
@@ -169,6 +184,8 @@ mod tests {
         high: u8,
         #[arg(long, hide_env_values = true, value_parser = secret)]
         secret: Option<String>,
+        #[arg(long, value_parser = ["square", "oval"])]
+        form: Option<String>,
     }
 
     fn secret(text: &str) -> Result<String, String> {
@@ -235,8 +252,19 @@ mod tests {
     }
 
     #[test]
+    fn help_names_the_values_that_a_setting_can_have() {
+        let Err(ConfigError::Shown(help)) = load(&["--help"]) else {
+            panic!("no help")
+        };
+        let help = help.render().to_string();
+        assert!(help.contains("square") && help.contains("oval"), "{help}");
+    }
+
+    #[test]
     fn help_is_no_error_and_an_unknown_flag_is() {
-        assert!(matches!(load(&["--help"]), Err(ConfigError::Shown(_))));
+        for args in [["--help"].as_slice(), &["--form", "round", "--help"]] {
+            assert!(matches!(load(args), Err(ConfigError::Shown(_))), "{args:?}");
+        }
         assert!(matches!(load(&["--nonsense"]), Err(ConfigError::Usage(_))));
     }
 }

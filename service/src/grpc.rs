@@ -1,10 +1,11 @@
 //! What every gRPC port has in common: reflection, health, keepalive, a graceful end.
 
 use std::convert::Infallible;
+use std::io;
 use std::time::Duration;
 
-use futures::StreamExt as _;
-use futures::stream;
+use futures::stream::{self, BoxStream};
+use futures::{StreamExt as _, TryStreamExt as _};
 use http::{HeaderMap, Response};
 use http_body::Frame;
 use http_body_util::{BodyStream, StreamBody};
@@ -23,6 +24,7 @@ use tower::util::MapResponseLayer;
 use clima_proto::descriptors::FILE_DESCRIPTOR_SET;
 
 use crate::deadline;
+pub use crate::grpc_connections::Counted;
 use crate::process::{Process, RunError};
 
 /// A dead peer is noticed after this long without an answer to a ping, on idle connections too.
@@ -30,6 +32,9 @@ const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(10), Duration::from
 
 /// Calls in flight on one connection; more wait at the client.
 const MAX_STREAMS: u32 = 1_024;
+
+/// The connections of a port as they come.
+pub type Incoming = BoxStream<'static, io::Result<Counted>>;
 
 /// Starts serving a port: the given routes, plus reflection and health for `services`.
 ///
@@ -45,6 +50,38 @@ pub fn spawn(
     routes: Routes,
     services: &'static [&'static str],
 ) -> Result<(), RunError> {
+    let shutdown = process.shutdown.clone();
+    spawn_with(
+        process,
+        port,
+        listener,
+        routes,
+        services,
+        |mut server, routes, incoming| {
+            server
+                .add_routes(routes)
+                .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
+        },
+    )
+}
+
+/// The same for a port that speaks more than gRPC: `serve` is given a server with the limits of every port, all routes
+/// of this one, and its connections. It has to stop at the shutdown of the process.
+///
+/// # Errors
+///
+/// As for [`spawn`].
+pub fn spawn_with<S>(
+    process: &mut Process,
+    port: &'static str,
+    listener: TcpListener,
+    routes: Routes,
+    services: &'static [&'static str],
+    serve: impl FnOnce(Server, Routes, Incoming) -> S + Send + 'static,
+) -> Result<(), RunError>
+where
+    S: Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
+{
     let (reporter, health) = health_reporter();
     let mut v1 = tonic_reflection::server::Builder::configure();
     let mut v1alpha = tonic_reflection::server::Builder::configure();
@@ -88,10 +125,22 @@ pub fn spawn(
         Ok::<_, Infallible>(())
     });
     let shutdown = process.shutdown.clone();
+    let open = process.grpc_connections.to(port);
+    let incoming = TcpIncoming::from(listener)
+        .with_nodelay(Some(true))
+        .map_ok(move |stream| Counted::new(stream, open.clone()))
+        .boxed();
     process.tasks.spawn(port, async move {
         // A new reporter says SERVING of `""`, whatever is true: nobody may hear it before the first report.
         reported.await.ok();
-        serve(listener, routes, shutdown).await
+        let last_call = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(LAST_CALL).await;
+        };
+        tokio::select! {
+            outcome = serve(server(), routes, incoming) => outcome,
+            () = last_call => Ok(()),
+        }
     });
     Ok(())
 }
@@ -119,27 +168,11 @@ fn until(shutdown: CancellationToken, body: Body) -> Body {
 /// a connection that says nothing.
 const LAST_CALL: Duration = deadline::DEFAULT.saturating_add(Duration::from_secs(1));
 
-async fn serve(
-    listener: TcpListener,
-    routes: Routes,
-    shutdown: CancellationToken,
-) -> Result<(), tonic::transport::Error> {
-    let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-    let ended = shutdown.clone();
-    let serving = Server::builder()
+fn server() -> Server {
+    Server::builder()
         .http2_keepalive_interval(Some(KEEPALIVE.0))
         .http2_keepalive_timeout(Some(KEEPALIVE.1))
         .max_concurrent_streams(MAX_STREAMS)
         // A call that is begun and never said to its end would hold its place for ever, and the shutdown back.
         .timeout(LAST_CALL)
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, ended.cancelled_owned());
-    let last_call = async {
-        shutdown.cancelled().await;
-        tokio::time::sleep(LAST_CALL).await;
-    };
-    tokio::select! {
-        outcome = serving => outcome,
-        () = last_call => Ok(()),
-    }
 }

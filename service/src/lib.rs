@@ -2,7 +2,8 @@
 //!
 //! - [`process`]: the shape of `main` and the life of a process: start, ready, drain, exit code;
 //! - [`config`]: flags and environment, all bad values reported at once;
-//! - [`telemetry`], [`admin`], [`readiness`]: logs, `/livez`, `/readyz`, `/metrics`;
+//! - [`telemetry`], [`admin`], [`readiness`], [`buckets`], [`connections`]: logs, `/livez`, `/readyz`, `/metrics`;
+//! - [`healthcheck`]: the question for `/readyz`, for containers without a shell;
 //! - [`tasks`]: named tasks, of which none may die unnoticed;
 //! - [`backoff`]: delays between attempts;
 //! - [`grpc`]: the server side that every gRPC port has in common;
@@ -14,13 +15,18 @@
 
 pub mod admin;
 pub mod backoff;
+pub mod buckets;
 pub mod channel;
 pub mod config;
+pub mod connections;
 pub mod deadline;
 pub mod grpc;
+mod grpc_connections;
+pub mod healthcheck;
 pub mod ingest;
 pub mod ports;
 pub mod process;
+mod process_metrics;
 pub mod readiness;
 pub mod tasks;
 pub mod telemetry;

@@ -6,6 +6,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Args, Parser};
+use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
@@ -13,6 +14,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::admin;
 use crate::config::{self, Check};
+use crate::grpc_connections::GrpcConnections;
+use crate::healthcheck;
+use crate::process_metrics;
 use crate::readiness::Readiness;
 use crate::tasks::{TaskError, Tasks};
 use crate::telemetry::{self, TelemetryConfig};
@@ -20,22 +24,30 @@ use crate::telemetry::{self, TelemetryConfig};
 /// Settings of every process.
 #[derive(Debug, Clone, Args)]
 pub struct ProcessConfig {
-    /// Address of the admin port: /livez, /readyz, /metrics. Port 0 picks a free one.
-    #[arg(
-        long,
-        env = "CLIMA_ADMIN_LISTEN",
-        value_name = "ADDRESS",
-        default_value = "0.0.0.0:9090"
-    )]
-    pub admin_listen: SocketAddr,
+    /// The admin port.
+    #[command(flatten)]
+    pub admin: AdminConfig,
 
-    /// Longest time to finish what is in flight after SIGTERM.
-    #[arg(long, env = "CLIMA_DRAIN_TIMEOUT", value_name = "TIME", default_value = "20s", value_parser = humantime::parse_duration)]
+    /// Longest time to finish what is in flight after SIGTERM; then the process ends with exit code 1.
+    #[arg(long, env = "CLIMA_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "20s", value_parser = humantime::parse_duration)]
     pub drain_timeout: Duration,
 
     /// Logs.
     #[command(flatten)]
     pub telemetry: TelemetryConfig,
+}
+
+/// Where a process tells how it is.
+#[derive(Debug, Clone, Args)]
+pub struct AdminConfig {
+    /// Where the admin port listens: /livez, /readyz, /metrics over HTTP. Port 0 picks a free one.
+    #[arg(
+        long,
+        env = "CLIMA_ADMIN_LISTEN",
+        value_name = "IP:PORT",
+        default_value = "0.0.0.0:9090"
+    )]
+    pub admin_listen: SocketAddr,
 }
 
 /// A configuration that holds the settings of every process.
@@ -74,10 +86,15 @@ impl RunError {
 
 /// The body of every `main`: reads the configuration, installs telemetry, runs until SIGTERM or SIGINT.
 ///
+/// With `healthcheck` as the first argument it only asks whether such a process is ready.
+///
 /// Exit codes: 0 after an orderly end, 64 for a wrong configuration, 1 for anything else.
 pub fn main<C: Configured>(
     run: impl AsyncFnOnce(C, CancellationToken) -> Result<(), RunError>,
 ) -> ExitCode {
+    if let Some(answer) = healthcheck::requested(std::env::args_os()) {
+        return answer;
+    }
     let config = match config::load::<C>() {
         Ok(config) => config,
         Err(error) => return error.report(),
@@ -139,6 +156,7 @@ pub struct Process {
     pub registry: Registry,
     /// Cancelled when the process is to drain.
     pub shutdown: CancellationToken,
+    pub(crate) grpc_connections: GrpcConnections,
     admin: TcpListener,
     drain_timeout: Duration,
 }
@@ -153,12 +171,18 @@ impl Process {
         config: &ProcessConfig,
         shutdown: CancellationToken,
     ) -> Result<Self, RunError> {
+        let mut registry = Registry::with_prefix("clima");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "The build that runs", build);
+        let readiness = Readiness::default();
+        registry.register_collector(Box::new(readiness.clone()));
         Ok(Self {
             tasks: Tasks::default(),
-            readiness: Readiness::default(),
-            registry: Registry::with_prefix("clima"),
+            readiness,
+            grpc_connections: GrpcConnections::register(&mut registry),
+            registry,
             shutdown,
-            admin: bind("admin", config.admin_listen)?,
+            admin: bind("admin", config.admin.admin_listen)?,
             drain_timeout: config.drain_timeout,
         })
     }
@@ -179,7 +203,8 @@ impl Process {
     /// A task ended before, or did not end after.
     pub async fn run(mut self) -> Result<(), RunError> {
         // Served to the last moment: a probe is told that the process drains, and the last counts can be read.
-        let admin = admin::serve(self.admin, self.readiness.clone(), self.registry);
+        let registries = vec![self.registry, process_metrics::registry()];
+        let admin = admin::serve(self.admin, self.readiness.clone(), registries);
         let readiness = self.readiness;
         let draining = self.shutdown.clone();
         self.tasks.spawn("drain", async move {

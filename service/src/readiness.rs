@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::gauge::ConstGauge;
 use tokio::sync::watch;
 
 /// The readiness of a process: true while every part is ready and the process is not draining.
@@ -77,6 +81,18 @@ impl Changes {
     }
 }
 
+impl Collector for Readiness {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
+        let help = "Whether a part holds the readiness of the process open (1) or closed (0)";
+        let mut gauge = encoder.encode_descriptor("ready", help, None, MetricType::Gauge)?;
+        for (&part, &ready) in self.parts.borrow().iter() {
+            let ready = ConstGauge::new(i64::from(ready));
+            ready.encode(gauge.encode_family(&[("part", part)])?)?;
+        }
+        Ok(())
+    }
+}
+
 impl Part {
     /// Opens or closes this part.
     pub fn set(&self, ready: bool) {
@@ -101,5 +117,18 @@ mod tests {
         assert!(readiness.missing().is_empty());
         readiness.drain();
         assert_eq!(readiness.missing(), ["draining"]);
+    }
+
+    #[test]
+    fn each_part_is_a_gauge() {
+        let readiness = Readiness::default();
+        readiness.part("broker").set(true);
+        readiness.part("valkey");
+        let mut registry = prometheus_client::registry::Registry::default();
+        registry.register_collector(Box::new(readiness));
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        assert!(text.contains("ready{part=\"broker\"} 1\n"), "{text}");
+        assert!(text.contains("ready{part=\"valkey\"} 0\n"), "{text}");
     }
 }

@@ -8,12 +8,13 @@ use tracing_subscriber::EnvFilter;
 /// What is logged, and how.
 #[derive(Debug, Clone, Args)]
 pub struct TelemetryConfig {
-    /// What is logged: a level, or a list of `target=level` (tracing-subscriber's filter syntax). lapin calls every
-    /// refused operation an error; what matters of it we log ourselves.
+    /// What is logged, on standard error: error, warn, info, debug, trace or off, for everything or as target=level for
+    /// one crate (tracing-subscriber's filter). lapin, RabbitMQ's client, is off because it calls every refused
+    /// operation an error; what matters of that we log ourselves.
     #[arg(long, env = "CLIMA_LOG", value_name = "FILTER", default_value = "info,lapin=off", value_parser = filter)]
     pub log: String,
 
-    /// How a log line is written.
+    /// The form of a log line.
     #[arg(
         long,
         env = "CLIMA_LOG_FORMAT",
@@ -43,6 +44,9 @@ pub fn install(config: &TelemetryConfig) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(&config.log))
         .with_writer(std::io::stderr)
+        // A line that cannot be written (disk full, reader gone) would be complained of on standard error as well,
+        // and that ends the process: a service must outlive its log.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal());
     let installed = match config.log_format {
         LogFormat::Human => builder.try_init(),

@@ -10,7 +10,7 @@ use crate::store::{Broker, StoreConfig, WaitAof};
 /// Where the counts are, and how they are kept.
 #[derive(Debug, Clone, Args)]
 pub struct ConsumerConfig {
-    /// Valkey: redis://user:password@host:port/database.
+    /// Valkey, redis://user:password@host:port/database. No TLS.
     #[arg(
         long,
         env = "CLIMA_VALKEY_URL",
@@ -20,11 +20,12 @@ pub struct ConsumerConfig {
     )]
     pub valkey_url: String,
 
-    /// How long counts live after the last tweet of their path, at least 24h.
-    #[arg(long, env = "CLIMA_DATA_TTL", value_name = "TIME", default_value = "7d", value_parser = ttl)]
+    /// How long counts live after the last tweet of their path: whole seconds, 24 h to 10 years.
+    #[arg(long, env = "CLIMA_DATA_TTL", value_name = "DURATION", default_value = "7d", value_parser = ttl)]
     pub data_ttl: Duration,
 
-    /// Replicas of Valkey that must have a batch on disk before it is acknowledged (WAITAOF); 0 asks the primary only.
+    /// Replicas of Valkey that must have a batch on disk, beside the primary, before it is acknowledged (WAITAOF). 0:
+    /// the primary alone.
     #[arg(
         long,
         env = "CLIMA_VALKEY_REPLICAS",
@@ -33,7 +34,7 @@ pub struct ConsumerConfig {
     )]
     pub valkey_replicas: u32,
 
-    /// Most tweets in one call to Valkey.
+    /// Most tweets that are counted in one call to Valkey, 1 to 2,000; the rest is the next batch.
     #[arg(long, env = "CLIMA_MAX_BATCH", value_name = "TWEETS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     pub max_batch: u32,
 

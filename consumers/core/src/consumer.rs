@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use clima_proto::event::{CheckedEvent, EventError};
 use clima_service::backoff::Backoff;
+use clima_service::connections::ConnectionMetrics;
 use clima_service::process::{Process, RunError};
 use clima_service::readiness::Part;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::metrics::Metrics;
+use crate::hand::Hand;
 use crate::store::{CountStore, StoreError};
-use crate::{ConsumerConfig, Record, Source};
+use crate::{ConsumerConfig, Metrics, Source};
 
 /// A path that stands still for longer than 12 h may forget an id before its last redelivery; a person has to
 /// act before.
@@ -25,10 +27,16 @@ const TOO_OLD: Duration = Duration::from_hours(1);
 pub struct Consumer<S> {
     source: S,
     store: CountStore,
-    metrics: Metrics,
-    valkey: Part,
+    progress: Progress,
     schema: Part,
     max_batch: usize,
+}
+
+/// Tells how it goes: logs, metrics and readiness.
+#[derive(Debug)]
+struct Progress {
+    metrics: Metrics,
+    valkey: Part,
 }
 
 /// Why the loop does not go on.
@@ -48,13 +56,19 @@ impl<S: Source> Consumer<S> {
     pub fn spawn(
         source: S,
         config: &ConsumerConfig,
+        metrics: Metrics,
+        connections: &ConnectionMetrics,
         process: &mut Process,
     ) -> Result<(), RunError> {
+        let connections = connections.to("valkey", "count");
+        let store = CountStore::counted(config.store(S::BROKER), connections);
         let consumer = Self {
             source,
-            store: CountStore::new(config.store(S::BROKER)).map_err(RunError::setup)?,
-            metrics: Metrics::register(&mut process.registry),
-            valkey: process.readiness.part("valkey"),
+            store: store.map_err(RunError::setup)?,
+            progress: Progress {
+                metrics,
+                valkey: process.readiness.part("valkey"),
+            },
             schema: process.readiness.part("schema"),
             max_batch: config.max_batch as usize,
         };
@@ -80,58 +94,55 @@ impl<S: Source> Consumer<S> {
     }
 
     async fn consume(&mut self, shutdown: &CancellationToken) -> Stop {
-        let mut delays = Backoff::RECONNECT.delays();
-        // Without a durable Valkey nothing is taken from the broker.
-        while let Err(error) = self.store.ready().await {
-            self.failed(&error);
-            if wait(delays.next_delay(), shutdown).await.is_none() {
-                return Stop::Shutdown;
-            }
-        }
-        self.valkey.set(true);
+        // The first batch is taken also while Valkey is away. It is held, not counted, and its age tells how long
+        // the path has stood still; and every attempt to count makes sure that Valkey is durable.
+        let (hand, durable) = tokio::join!(
+            take(&mut self.source, self.max_batch, &self.progress, shutdown),
+            self.progress.until_durable(&self.store, shutdown),
+        );
+        let (Some(mut hand), Some(())) = (hand, durable) else {
+            return Stop::Shutdown;
+        };
         loop {
-            let next = self.source.next_batch(self.max_batch);
-            let batch = match shutdown.run_until_cancelled(next).await {
-                None => return Stop::Shutdown,
-                Some(Ok(batch)) => batch,
-                Some(Err(error)) => {
-                    tracing::warn!(broker = %S::BROKER, %error, "no records for now");
-                    if wait(delays.next_delay(), shutdown).await.is_none() {
-                        return Stop::Shutdown;
-                    }
-                    continue;
-                }
-            };
-            delays.reset();
-            self.metrics.taken(batch.len());
-            if let Err(stop) = self.settle(&batch, shutdown).await {
+            if let Err(stop) = self.settle(&mut hand, shutdown).await {
                 return stop;
             }
-            if let Err(error) = self.source.acknowledge(&batch).await {
-                tracing::warn!(broker = %S::BROKER, %error, records = batch.len(), "not acknowledged, to be delivered again");
+            if let Err(error) = self.source.acknowledge(&hand.records).await {
+                self.progress.metrics.not_acknowledged();
+                tracing::warn!(broker = %S::BROKER, %error, records = hand.records.len(), "not acknowledged, to be delivered again");
             }
-            self.metrics.acknowledged();
+            self.progress.metrics.acknowledged();
+            let next = take(&mut self.source, self.max_batch, &self.progress, shutdown);
+            match next.await {
+                Some(next) => hand = next,
+                None => return Stop::Shutdown,
+            }
         }
     }
 
     /// Counts or sets aside every record of the batch.
     async fn settle(
         &mut self,
-        batch: &[Record<S::Position>],
+        hand: &mut Hand<S::Position>,
         shutdown: &CancellationToken,
     ) -> Result<(), Stop> {
-        let mut events = Vec::with_capacity(batch.len());
-        let mut poison = Vec::new();
-        for record in batch {
-            match CheckedEvent::decode(&record.payload) {
-                Ok(event) => events.push(event),
-                Err(reason) if reason.is_poison() => poison.push((record, reason)),
-                Err(newer) => return Err(Stop::NewerSchema(newer)),
-            }
+        if let Some(newer) = hand.newer.take() {
+            return Err(Stop::NewerSchema(newer));
         }
-        self.count(&events, shutdown).await?;
-        for (record, reason) in poison {
-            self.set_aside(record, &reason, shutdown).await?;
+        self.count(&hand.events, shutdown).await?;
+        for (place, reason) in &hand.poison {
+            let record = &hand.records[*place];
+            let mut delays = Backoff::RECONNECT.delays();
+            while let Err(error) = self.source.set_aside(record, &reason.to_string()).await {
+                self.progress.metrics.not_set_aside();
+                tracing::warn!(position = ?record.position, %error, "cannot set poison aside yet");
+                self.progress.warn_if_old();
+                wait(delays.next_delay(), shutdown)
+                    .await
+                    .ok_or(Stop::Shutdown)?;
+            }
+            self.progress.metrics.set_aside();
+            tracing::warn!(position = ?record.position, %reason, "poison set aside");
         }
         Ok(())
     }
@@ -141,55 +152,83 @@ impl<S: Source> Consumer<S> {
         events: &[CheckedEvent],
         shutdown: &CancellationToken,
     ) -> Result<(), Stop> {
+        if events.is_empty() {
+            return Ok(());
+        }
         let mut delays = Backoff::RECONNECT.delays();
         loop {
-            match self.store.apply(events).await {
+            let started = Instant::now();
+            let outcome = self.store.apply(events).await;
+            self.progress.metrics.called(started.elapsed());
+            match outcome {
                 Ok(applied) => {
-                    self.valkey.set(true);
-                    self.metrics.counted(events, applied);
+                    self.progress.valkey.set(true);
+                    self.progress.metrics.counted(events, applied);
                     return Ok(());
                 }
-                Err(error) => {
-                    self.failed(&error);
-                    let age = self.metrics.waiting(events);
-                    if age > TOO_OLD {
-                        tracing::error!(
-                            ?age,
-                            "tweets wait for Valkey; after 12 h they may be counted twice or lost"
-                        );
-                    }
-                }
+                Err(error) => self.progress.failed(&error),
             }
             wait(delays.next_delay(), shutdown)
                 .await
                 .ok_or(Stop::Shutdown)?;
         }
     }
+}
 
-    async fn set_aside(
-        &mut self,
-        record: &Record<S::Position>,
-        reason: &EventError,
-        shutdown: &CancellationToken,
-    ) -> Result<(), Stop> {
-        let mut delays = Backoff::RECONNECT.delays();
-        while let Err(error) = self.source.set_aside(record, &reason.to_string()).await {
-            tracing::warn!(position = ?record.position, %error, "cannot set poison aside yet");
-            wait(delays.next_delay(), shutdown)
-                .await
-                .ok_or(Stop::Shutdown)?;
+/// Waits for the next batch; none when the process is to end.
+async fn take<S: Source>(
+    source: &mut S,
+    max: usize,
+    progress: &Progress,
+    shutdown: &CancellationToken,
+) -> Option<Hand<S::Position>> {
+    let mut delays = Backoff::RECONNECT.delays();
+    loop {
+        match shutdown.run_until_cancelled(source.next_batch(max)).await? {
+            Ok(records) => {
+                let hand = Hand::sort(records);
+                progress.metrics.taken(&hand);
+                return Some(hand);
+            }
+            Err(error) => {
+                progress.metrics.not_taken();
+                tracing::warn!(broker = %S::BROKER, %error, "no records for now");
+                progress.warn_if_old();
+            }
         }
-        tracing::warn!(position = ?record.position, %reason, "poison set aside");
-        self.metrics.set_aside();
-        Ok(())
+        wait(delays.next_delay(), shutdown).await?;
+    }
+}
+
+impl Progress {
+    /// Waits until there is a durable Valkey; none when the process is to end.
+    async fn until_durable(&self, store: &CountStore, shutdown: &CancellationToken) -> Option<()> {
+        let mut delays = Backoff::RECONNECT.delays();
+        while let Err(error) = shutdown.run_until_cancelled(store.ready()).await? {
+            self.failed(&error);
+            wait(delays.next_delay(), shutdown).await?;
+        }
+        self.valkey.set(true);
+        Some(())
     }
 
     fn failed(&self, error: &StoreError) {
         let cause = std::error::Error::source(error).map(ToString::to_string);
         tracing::warn!(%error, cause, "not counted yet");
         self.metrics.store_failed(error);
-        if matches!(error, StoreError::NotDurable { .. }) {
+        if error.needs_repair() {
             self.valkey.set(false);
+        }
+        self.warn_if_old();
+    }
+
+    fn warn_if_old(&self) {
+        let age = self.metrics.age();
+        if age > TOO_OLD {
+            tracing::error!(
+                ?age,
+                "tweets wait to be counted; after 12 h they may be counted twice or lost"
+            );
         }
     }
 }

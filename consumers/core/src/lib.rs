@@ -8,10 +8,13 @@
 //!
 //! It knows no broker, and links no broker's client.
 
+mod age;
 mod config;
 mod consumer;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod hand;
+mod lag;
 mod metrics;
 mod pace;
 mod source;
@@ -19,5 +22,7 @@ pub mod store;
 
 pub use config::ConsumerConfig;
 pub use consumer::Consumer;
+pub use lag::{ASK_EVERY, Lag};
+pub use metrics::Metrics;
 pub use pace::Pace;
 pub use source::{Record, Source, SourceError};

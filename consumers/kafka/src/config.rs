@@ -20,7 +20,7 @@ pub struct Config {
     #[command(flatten)]
     pub kafka: KafkaConfig,
 
-    /// Consumer group. Its members share the partitions.
+    /// Consumer group: its members share the partitions, and each tweet is counted by one of them.
     #[arg(
         long = "kafka-group",
         env = "CLIMA_KAFKA_GROUP",
@@ -29,8 +29,8 @@ pub struct Config {
     )]
     pub group: String,
 
-    /// Name of this member for static membership (group.instance.id), unique in the group: after a restart it
-    /// gets its partitions back without a rebalance.
+    /// Name of this process in the group (group.instance.id), unique there: after a restart within 6 s it gets its
+    /// partitions back without a rebalance. Without it every start is a rebalance.
     #[arg(
         long = "kafka-instance",
         env = "CLIMA_KAFKA_INSTANCE",

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clima_consumer_core::store::Broker;
-use clima_consumer_core::{Pace, Record, Source, SourceError};
+use clima_consumer_core::{Metrics, Pace, Record, Source, SourceError};
+use clima_service::connections::ConnectionMetrics;
 use clima_writer_kafka::Producer;
 use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -16,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::Config;
 use crate::error::Error;
+use crate::lag::LagWatch;
 use crate::poll::{Poller, Position};
 
 /// Longest time that the last commit may take. What is not committed by then is read again, and recognised.
@@ -28,6 +30,7 @@ pub(crate) struct KafkaSource {
     dead_letters: Producer,
     settled: Settled,
     commit: Option<Commit>,
+    metrics: Metrics,
 }
 
 /// Offsets of each partition: after the last record that is settled.
@@ -62,14 +65,30 @@ async fn outcome(commit: &mut Option<Commit>) -> Result<(), Error> {
 }
 
 impl KafkaSource {
-    pub(crate) fn new(config: &Config) -> Result<Self, Error> {
+    pub(crate) fn new(
+        config: &Config,
+        metrics: Metrics,
+        connections: &ConnectionMetrics,
+    ) -> Result<Self, Error> {
+        let dead_letters = connections.to("kafka", "dead_letters");
         Ok(Self {
             poller: Poller::start(config)?,
             topic: config.kafka.topic.clone(),
-            dead_letters: Producer::new(&config.kafka, &config.kafka.dead_topic)?,
+            dead_letters: Producer::counted(&config.kafka, &config.kafka.dead_topic, dead_letters)?,
             settled: Settled::default(),
             commit: None,
+            metrics,
         })
+    }
+
+    /// Tells what the topic holds, for as long as this source is there.
+    pub(crate) fn lag_watch(&self, connections: &ConnectionMetrics) -> LagWatch {
+        LagWatch {
+            client: Arc::downgrade(&self.poller.client),
+            topic: self.topic.clone(),
+            metrics: self.metrics.clone(),
+            connections: connections.to("kafka", "consume"),
+        }
     }
 
     /// Sends a commit of what is settled, unless the partitions were assigned anew: then they are read again
@@ -106,6 +125,7 @@ impl KafkaSource {
         let (Some(commit), Err(error)) = (self.commit.take(), outcome) else {
             return;
         };
+        self.metrics.not_acknowledged();
         tracing::warn!(%error, "not committed");
         if commit.assignment == self.settled.assignment {
             for (partition, offset) in commit.next {

@@ -6,11 +6,14 @@
 mod config;
 mod consumer;
 mod error;
+mod lag;
 mod poll;
 
 use std::convert::Infallible;
 
-use clima_consumer_core::Consumer;
+use clima_consumer_core::store::Broker;
+use clima_consumer_core::{Consumer, Metrics};
+use clima_service::connections::ConnectionMetrics;
 use clima_service::process::{Process, RunError};
 use clima_writer_kafka::topology;
 use tokio_util::sync::CancellationToken;
@@ -26,7 +29,16 @@ use consumer::KafkaSource;
 pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunError> {
     let mut process = Process::bind(&config.consumer.process, shutdown).await?;
     let ready = process.readiness.part("kafka");
-    let source = KafkaSource::new(&config).map_err(RunError::setup)?;
+    let metrics = Metrics::register(&mut process.registry, Broker::Kafka);
+    let connections = ConnectionMetrics::register(&mut process.registry);
+    let source =
+        KafkaSource::new(&config, metrics.clone(), &connections).map_err(RunError::setup)?;
+    let (lag, done) = (source.lag_watch(&connections), process.shutdown.clone());
+    process.tasks.spawn("lag", async move {
+        done.run_until_cancelled(lag.run()).await;
+        done.cancelled().await;
+        Ok::<_, Infallible>(())
+    });
     let (kafka, done) = (config.kafka.clone(), process.shutdown.clone());
     process.tasks.spawn("topology", async move {
         let declared = done.run_until_cancelled(topology::declare_until_done(&kafka));
@@ -36,6 +48,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
         done.cancelled().await;
         Ok::<_, Infallible>(())
     });
-    Consumer::spawn(source, &config.consumer, &mut process)?;
+    Consumer::spawn(
+        source,
+        &config.consumer,
+        metrics,
+        &connections,
+        &mut process,
+    )?;
     process.run().await
 }

@@ -1,15 +1,18 @@
 //! RabbitMQ as a source of records.
 
 use clima_consumer_core::store::Broker;
-use clima_consumer_core::{Pace, Record, Source, SourceError};
+use clima_consumer_core::{Metrics, Pace, Record, Source, SourceError};
+use clima_service::connections::{Connections, Up};
 use clima_writer_rabbitmq::{Message, Producer, RabbitmqConfig, close, connect};
-use futures::{FutureExt as _, StreamExt as _};
-use lapin::message::Delivery;
 use lapin::options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Channel, Connection};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinSet;
 
+use crate::deliveries::{Tags, hand_over};
 use crate::error::Error;
+use crate::lag;
 
 /// Deliveries that the broker sends ahead. A quorum queue takes no more than 2,000 for a consumer.
 const PREFETCH: u16 = 1_500;
@@ -22,6 +25,8 @@ const HELD_BACK: u64 = 500;
 pub(crate) struct RabbitmqSource {
     config: RabbitmqConfig,
     dead_letters: Producer,
+    metrics: Metrics,
+    connections: Connections,
     session: Option<Session>,
 }
 
@@ -29,25 +34,44 @@ pub(crate) struct RabbitmqSource {
 struct Session {
     connection: Connection,
     channel: Channel,
-    deliveries: lapin::Consumer,
+    /// What has arrived; the prefetch is its limit.
+    deliveries: UnboundedReceiver<Result<Record<u64>, Error>>,
+    tags: Tags,
     /// The tags up to here are settled, up to there acknowledged.
     settled: u64,
     acknowledged: u64,
     pace: Pace,
+    /// Hand over deliveries and watch the queue; they end with the session.
+    _tasks: JoinSet<()>,
+    _up: Up,
 }
 
 impl Session {
-    /// Waits for a delivery, and acknowledges meanwhile what is due.
-    async fn next(&mut self) -> Result<Record<u64>, Error> {
+    /// Waits for a delivery, takes those that have arrived with it, and acknowledges meanwhile what is due.
+    async fn take(&mut self, max: usize) -> Result<Vec<Record<u64>>, Error> {
+        let mut arrived = Vec::with_capacity(max);
         loop {
             if self.pace.is_due() {
                 self.acknowledge().await?;
             }
             tokio::select! {
-                arrived = self.deliveries.next() => return record(arrived),
+                _ = self.deliveries.recv_many(&mut arrived, max) => break,
                 () = self.pace.due() => {}
             }
         }
+        if arrived.is_empty() {
+            return Err(Error::Cancelled);
+        }
+        let mut batch = Vec::with_capacity(arrived.len());
+        for arrived in arrived {
+            match arrived {
+                Ok(record) => batch.push(record),
+                Err(error) if batch.is_empty() => return Err(error),
+                // What has failed by now shows at the next call, too.
+                Err(_) => break,
+            }
+        }
+        Ok(batch)
     }
 
     async fn acknowledge(&mut self) -> Result<(), Error> {
@@ -63,15 +87,23 @@ impl Session {
             .await
             .map_err(Error::Lost)?;
         self.acknowledged = self.settled;
+        self.tags.acknowledged(self.settled);
         Ok(())
     }
 }
 
 impl RabbitmqSource {
-    pub(crate) fn new(config: RabbitmqConfig, dead_letters: Producer) -> Self {
+    pub(crate) fn new(
+        config: RabbitmqConfig,
+        dead_letters: Producer,
+        metrics: Metrics,
+        connections: Connections,
+    ) -> Self {
         Self {
             config,
             dead_letters,
+            metrics,
+            connections,
             session: None,
         }
     }
@@ -79,56 +111,45 @@ impl RabbitmqSource {
     async fn session(&mut self) -> Result<&mut Session, Error> {
         let session = match self.session.take() {
             Some(session) => session,
-            None => open(&self.config).await.map_err(Error::Connect)?,
+            None => self.open().await.map_err(Error::Connect)?,
         };
         Ok(self.session.insert(session))
     }
 
-    async fn take(&mut self, max: usize) -> Result<Vec<Record<u64>>, Error> {
-        let session = self.session().await?;
-        let mut batch = vec![session.next().await?];
-        while batch.len() < max {
-            // What has arrived is taken; what has failed by now shows at the next call.
-            let Some(arrived @ Some(Ok(_))) = session.deliveries.next().now_or_never() else {
-                break;
-            };
-            batch.push(record(arrived)?);
-        }
-        Ok(batch)
+    async fn open(&self) -> Result<Session, lapin::Error> {
+        let queue = self.config.names().tweets.queue;
+        let connection = connect(&self.config, "consumer").await?;
+        let channel = connection.create_channel().await?;
+        channel
+            .basic_qos(PREFETCH, BasicQosOptions::default())
+            .await?;
+        let consumer = channel
+            .basic_consume(
+                queue.as_str().into(),
+                "clima-counter".into(),
+                BasicConsumeOptions::default(),
+                FieldTable::default(),
+            )
+            .await?;
+        let (tags, mut tasks) = (Tags::default(), JoinSet::new());
+        let (records, deliveries) = unbounded_channel();
+        tasks.spawn(hand_over(consumer, tags.clone(), records));
+        let asking = connection.create_channel().await?;
+        let metrics = self.metrics.clone();
+        tasks.spawn(lag::watch(asking, queue, tags.clone(), metrics));
+        tracing::info!("consuming");
+        Ok(Session {
+            connection,
+            channel,
+            deliveries,
+            tags,
+            settled: 0,
+            acknowledged: 0,
+            pace: Pace::default(),
+            _tasks: tasks,
+            _up: self.connections.made(),
+        })
     }
-}
-
-async fn open(config: &RabbitmqConfig) -> Result<Session, lapin::Error> {
-    let connection = connect(config, "consumer").await?;
-    let channel = connection.create_channel().await?;
-    channel
-        .basic_qos(PREFETCH, BasicQosOptions::default())
-        .await?;
-    let deliveries = channel
-        .basic_consume(
-            config.names().tweets.queue.into(),
-            "clima-counter".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        )
-        .await?;
-    tracing::info!("consuming");
-    Ok(Session {
-        connection,
-        channel,
-        deliveries,
-        settled: 0,
-        acknowledged: 0,
-        pace: Pace::default(),
-    })
-}
-
-fn record(arrived: Option<Result<Delivery, lapin::Error>>) -> Result<Record<u64>, Error> {
-    let delivery = arrived.ok_or(Error::Cancelled)?.map_err(Error::Lost)?;
-    Ok(Record {
-        position: delivery.delivery_tag,
-        payload: delivery.data,
-    })
 }
 
 impl Source for RabbitmqSource {
@@ -137,7 +158,10 @@ impl Source for RabbitmqSource {
     type Position = u64;
 
     async fn next_batch(&mut self, max: usize) -> Result<Vec<Record<u64>>, SourceError> {
-        let batch = self.take(max).await;
+        let batch = match self.session().await {
+            Ok(session) => session.take(max).await,
+            Err(error) => Err(error),
+        };
         if batch.is_err() {
             // No recovery within the old session: its tags and its deliveries end with it.
             self.session = None;

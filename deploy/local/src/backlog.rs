@@ -47,7 +47,7 @@ impl Backlog {
     pub async fn read(stack: &StackFile) -> anyhow::Result<Self> {
         let kafka = stack.addresses[&Part::Kafka].clone();
         let kafka = tokio::task::spawn_blocking(move || group_lag(&kafka)).await??;
-        let rabbitmq = queue_length(&stack.addresses[&Part::Rabbitmq]).await?;
+        let rabbitmq = queue_length(&stack.rabbitmq.url(&stack.addresses[&Part::Rabbitmq])).await?;
         let mut in_hand = 0;
         for part in [Part::ConsumerKafka, Part::ConsumerRabbitmq] {
             in_hand += unacknowledged(&stack.addresses[&part])
@@ -120,9 +120,8 @@ fn group_lag(brokers: &str) -> anyhow::Result<u64> {
     Ok(lag)
 }
 
-async fn queue_length(address: &str) -> anyhow::Result<u64> {
-    let url = format!("amqp://guest:guest@{address}/%2f");
-    let connection = Connection::connect(&url, ConnectionProperties::default()).await?;
+async fn queue_length(url: &str) -> anyhow::Result<u64> {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     let passive = QueueDeclareOptions {
         passive: true,
@@ -145,7 +144,8 @@ async fn unacknowledged(admin: &str) -> anyhow::Result<u64> {
     stream.read_to_string(&mut answer).await?;
     let gauge = answer
         .lines()
-        .find_map(|line| line.strip_prefix("clima_consumer_unacknowledged "))
+        .find_map(|line| line.strip_prefix("clima_consumer_unacknowledged{"))
+        .and_then(|line| line.rsplit(' ').next())
         .context("the gauge is missing")?;
     Ok(gauge.trim().parse()?)
 }

@@ -3,14 +3,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail, ensure};
 
+use crate::docker::{Containers, Project, Removal, Settings, port_lines};
 use crate::install::{self, Cache, Installed};
 use crate::launch::Launch;
 use crate::links::{LINK_OF_KAFKA, Links};
 use crate::notices::Notices;
 use crate::ports::{PortTable, Role};
 use crate::processes::Processes;
+use crate::rabbitmq_login::RabbitmqLogin;
+use crate::runtime::{Runtime, RuntimeChoice};
 use crate::servers::{kafka, rabbitmq, valkey};
 use crate::state_dir::StateDir;
 use crate::{Part, Ports, Stack, services};
@@ -28,6 +31,8 @@ pub struct StackBuilder {
     env: BTreeMap<Part, Vec<(String, String)>>,
     fast_start: bool,
     breakable: bool,
+    runtime: RuntimeChoice,
+    images_are_built: bool,
     notices: Notices,
 }
 
@@ -97,6 +102,18 @@ impl StackBuilder {
         self
     }
 
+    /// Where the parts run. By default: as processes of this machine.
+    pub fn runtime(mut self, runtime: RuntimeChoice) -> Self {
+        self.runtime = runtime;
+        self
+    }
+
+    /// Takes the images of our services as they are, where the parts are containers; otherwise they are built.
+    pub fn images_are_built(mut self, built: bool) -> Self {
+        self.images_are_built = built;
+        self
+    }
+
     /// Where to tell what happens: installing, ready, a part that died. Standard error by default.
     pub fn log_to(mut self, sink: impl Fn(&str) + Send + Sync + 'static) -> Self {
         self.notices = Notices::new(sink);
@@ -113,6 +130,9 @@ impl StackBuilder {
         if self.parts.is_empty() {
             self.parts.extend(Part::ALL);
         }
+        if self.runtime.is_docker(&self.notices).await? {
+            return self.start_containers().await;
+        }
         let cache = Cache::locate()?;
         let state = match (self.claimed.take(), &self.state_dir) {
             (Some(state), _) => state,
@@ -120,15 +140,55 @@ impl StackBuilder {
             (None, None) => StateDir::temporary(&cache.runs())?,
         };
         let installed = install::ensure(&cache, &self.parts, &self.notices).await?;
-        let ports = PortTable::choose(self.ports, &self.parts, &cache.port_locks())?;
+        let ports = PortTable::choose(self.ports, &self.parts, Role::ALL, &cache.port_locks())?;
         let links = if self.breakable {
             Links::through_proxies(&ports).await?
         } else {
             Links::default()
         };
         let launches = self.launches(&installed, state.path(), &ports, &links)?;
-        let processes = Processes::new(self.notices.clone())?;
-        let stack = Stack::assemble(processes, launches, ports, links, state, self.notices);
+        let processes = Processes::new(launches, self.notices.clone())?;
+        let runtime = Runtime::Native(processes);
+        let login = RabbitmqLogin::default();
+        let stack = Stack::assemble(runtime, self.parts, ports, login, state, self.notices);
+        let stack = stack.with_links(links);
+        stack.start_all().await?;
+        Ok(stack)
+    }
+
+    async fn start_containers(mut self) -> anyhow::Result<Stack> {
+        ensure!(
+            self.bin_dir.is_none() && self.env.is_empty() && !self.fast_start && !self.breakable,
+            "containers run the images of deploy/Dockerfile; other binaries and settings need the native runtime"
+        );
+        let state = match (self.claimed.take(), &self.state_dir) {
+            (Some(state), _) => state,
+            (None, Some(path)) => StateDir::claim(path)?,
+            (None, None) => bail!("containers need a state folder that stays"),
+        };
+        let locks = Cache::locate()?.port_locks();
+        let project = Project::of(state.path())?;
+        let known = Settings::read(project.settings())?;
+        let passwords_lost = known.is_none();
+        let settings = known.unwrap_or_else(Settings::new);
+        settings.write(project.settings(), &[])?;
+        // First, since it frees ports.
+        let removal = Removal::of(project.clone(), passwords_lost, self.notices.clone()).await?;
+        let ports = PortTable::choose(self.ports, &self.parts, Role::PUBLISHED, &locks)?;
+        let lines = port_lines(&ports, self.ports == Ports::Fixed);
+        settings.write(project.settings(), &lines)?;
+        let parts: Vec<Part> = self.parts.iter().copied().collect();
+        let containers = Containers::create(
+            project,
+            removal,
+            state.path(),
+            &parts,
+            !self.images_are_built,
+            self.notices.clone(),
+        );
+        let runtime = Runtime::Docker(containers.await?);
+        let login = settings.rabbitmq;
+        let stack = Stack::assemble(runtime, self.parts, ports, login, state, self.notices);
         stack.start_all().await?;
         Ok(stack)
     }

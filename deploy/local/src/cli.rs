@@ -7,11 +7,12 @@ use clima_local::Part;
 
 use crate::commands::{bench, chaos, demo, up};
 
-/// Runs the whole system on this machine: Kafka, RabbitMQ, Valkey and the six services
+/// Runs the whole system on this machine: Kafka, RabbitMQ, Valkey and the six services; as containers where a Docker engine
+/// answers
 #[derive(Debug, Parser)]
 #[command(version, after_help = EXAMPLES)]
 pub(crate) struct Cli {
-    /// Where data, logs and stack.json are kept
+    /// The folder of this stack: data, logs, stack.json. Two stacks at a time need two folders
     #[arg(
         long,
         global = true,
@@ -27,6 +28,7 @@ const EXAMPLES: &str = "Examples:
   clima-local demo                      the whole way, with 10,000 tweets from Locust
   clima-local up                        start everything, until Ctrl-C
   clima-local up --detach --port-base 0 start it in the background on free ports
+  clima-local up --runtime native       as processes, also where Docker is
   clima-local status                    what runs where
   clima-local kill kafka                as a crash would; see what the services do
   clima-local start kafka               bring it back with its data
@@ -35,7 +37,7 @@ const EXAMPLES: &str = "Examples:
 
 A part is one of: rest, gateway, writer_kafka, writer_rabbitmq, consumer_kafka,
 consumer_rabbitmq, kafka, rabbitmq, valkey.
-The servers are installed once, into $CLIMA_CACHE (default ~/.cache/tweets-del-clima).";
+Without Docker the servers are installed once, into $CLIMA_CACHE (default ~/.cache/tweets-del-clima).";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -47,30 +49,50 @@ pub(crate) enum Command {
     Bench(bench::Args),
     /// Kill, pause and cut off parts of a fresh system under load, and prove that every tweet was counted once
     Chaos(chaos::Args),
-    /// Stop everything in order
+    /// Stop everything in order; the data stays for the next up
     Down,
-    /// Wait until everything is counted, then empty the counts
+    /// Wait until everything accepted is counted, then empty Valkey
     Reset,
-    /// Publish the records again that consumers had to set aside
+    /// Publish the dead letters again: records that consumers had to set aside
     Redrive,
-    /// Show where each part is and how it does
+    /// Show address, process, memory and state of each part
     Status {
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// End a part with SIGKILL
-    Kill { part: Part },
-    /// End a part with SIGTERM
-    Stop { part: Part },
-    /// Start a part that was killed or stopped
-    Start { part: Part },
-    /// Print the output of a part
-    Logs {
-        /// The part
+    /// End a part with SIGKILL, as a crash would
+    Kill {
+        /// Its name, as in `clima-local status`
         part: Part,
-        /// Go on printing as it grows
+    },
+    /// End a part with SIGTERM, and with SIGKILL where it does not end in time
+    Stop {
+        /// Its name, as in `clima-local status`
+        part: Part,
+    },
+    /// Start a part that was killed or stopped, and return when it is ready
+    Start {
+        /// Its name, as in `clima-local status`
+        part: Part,
+    },
+    /// Print the log of a part, over all its starts
+    Logs {
+        /// Its name, as in `clima-local status`
+        part: Part,
+        /// Print the last 100 lines, then what is added
         #[arg(long, short)]
         follow: bool,
     },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_agrees_with_itself() {
+        Cli::command().debug_assert();
+    }
 }

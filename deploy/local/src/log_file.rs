@@ -10,6 +10,11 @@ pub(crate) fn last_lines(text: &str, count: usize) -> String {
     lines[lines.len().saturating_sub(count)..].join("\n")
 }
 
+/// The lines, indented so that they stand apart from our own messages.
+pub(crate) fn indent(text: &str) -> String {
+    text.lines().map(|line| format!("    {line}\n")).collect()
+}
+
 /// The last lines of a log file, indented so that they stand apart from our own messages.
 pub(crate) fn tail(path: &Path, count: usize) -> String {
     let read = || -> std::io::Result<String> {
@@ -21,10 +26,7 @@ pub(crate) fn tail(path: &Path, count: usize) -> String {
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     };
     match read() {
-        Ok(text) => last_lines(&text, count)
-            .lines()
-            .map(|line| format!("    {line}\n"))
-            .collect(),
+        Ok(text) => indent(&last_lines(&text, count)),
         Err(error) => format!("    ({}: {error})\n", path.display()),
     }
 }

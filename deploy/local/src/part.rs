@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -83,6 +84,17 @@ impl Part {
             Self::ConsumerKafka => Some("clima-consumer-kafka"),
             Self::ConsumerRabbitmq => Some("clima-consumer-rabbitmq"),
             Self::Kafka | Self::Rabbitmq | Self::Valkey => None,
+        }
+    }
+
+    /// How long an orderly stop may take before it is cut short. `stop_grace_period` in deploy/compose.yaml says the same.
+    pub(crate) const fn grace(self) -> Duration {
+        match self {
+            Self::Kafka => Duration::from_secs(15),
+            Self::Rabbitmq => Duration::from_secs(20),
+            Self::Valkey => Duration::from_secs(10),
+            // Longer than the services' own drain budget of 20 s.
+            _ => Duration::from_secs(25),
         }
     }
 }

@@ -55,6 +55,32 @@ pub(crate) enum Role {
     Epmd,
 }
 
+impl Role {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Public => "public",
+            Self::Internal => "internal",
+            Self::Admin => "admin",
+            Self::Controller => "controller",
+            Self::Distribution => "distribution",
+            Self::Epmd => "epmd",
+        }
+    }
+
+    /// Where every part is a process of this machine.
+    pub(crate) const ALL: &[Self] = &[
+        Self::Public,
+        Self::Internal,
+        Self::Admin,
+        Self::Controller,
+        Self::Distribution,
+        Self::Epmd,
+    ];
+
+    /// What deploy/compose.yaml publishes of its containers.
+    pub(crate) const PUBLISHED: &[Self] = &[Self::Public, Self::Admin];
+}
+
 /// Every port of the system, with its number in the demo.
 const SLOTS: [(Part, Role, u16); 19] = [
     (Part::Rest, Role::Public, 8080),
@@ -78,6 +104,15 @@ const SLOTS: [(Part, Role, u16); 19] = [
     (Part::Valkey, Role::Public, 6379),
 ];
 
+/// Every port of the demo: the part, what it uses the port for in one word, and the number.
+#[must_use]
+pub fn fixed_ports() -> Vec<(Part, &'static str, u16)> {
+    let slots = SLOTS.into_iter();
+    slots
+        .map(|(part, role, port)| (part, role.name(), port))
+        .collect()
+}
+
 /// Free ports come from blocks of this many, each held by one stack at a time.
 const BLOCK: u16 = 32;
 const FREE_FROM: u16 = 10_000;
@@ -92,23 +127,26 @@ pub(crate) struct PortTable {
 }
 
 impl PortTable {
-    /// Chooses the ports of `parts` and checks that they are free. `locks` is a folder that all
-    /// stacks of this user share.
+    /// Chooses the ports of `parts` and checks that those of `roles` are free; the others are nobody's. `locks` is a folder
+    /// that all stacks of this user share.
     pub(crate) fn choose(
         ports: Ports,
         parts: &BTreeSet<Part>,
+        roles: &[Role],
         locks: &Path,
     ) -> anyhow::Result<Self> {
-        match ports {
-            Ports::Fixed => Self::check(SLOTS.iter().map(|&(_, _, port)| port), parts),
+        let mut table = match ports {
+            Ports::Fixed => Self::check(SLOTS.iter().map(|&(_, _, port)| port), parts, roles),
             Ports::Base(base) => {
                 if base.checked_add(SLOTS.len() as u16).is_none() {
                     bail!("port base {base} leaves no room for {} ports", SLOTS.len());
                 }
-                Self::check(base.., parts)
+                Self::check(base.., parts, roles)
             }
             Ports::Free => Self::find(locks),
-        }
+        }?;
+        table.ports.retain(|(_, role), _| roles.contains(role));
+        Ok(table)
     }
 
     /// The port of a part in a role; `None` when the part has no such port.
@@ -121,11 +159,15 @@ impl PortTable {
         self.get(part, role).map(|port| format!("127.0.0.1:{port}"))
     }
 
-    fn check(ports: impl Iterator<Item = u16>, parts: &BTreeSet<Part>) -> anyhow::Result<Self> {
+    fn check(
+        ports: impl Iterator<Item = u16>,
+        parts: &BTreeSet<Part>,
+        roles: &[Role],
+    ) -> anyhow::Result<Self> {
         let mut table = BTreeMap::new();
         for ((part, role, _), port) in SLOTS.into_iter().zip(ports) {
-            if parts.contains(&part) && !is_free(port) {
-                let role = format!("{role:?}").to_lowercase();
+            if parts.contains(&part) && roles.contains(&role) && !is_free(port) {
+                let role = role.name();
                 bail!(
                     "port {port} for {part} ({role}) is in use; end what uses it, \
                      or choose free ports with --port-base 0"
@@ -198,7 +240,8 @@ mod tests {
 
     #[test]
     fn the_demo_has_the_documented_ports() {
-        let table = PortTable::choose(Ports::Fixed, &BTreeSet::new(), Path::new("/")).unwrap();
+        let table =
+            PortTable::choose(Ports::Fixed, &BTreeSet::new(), Role::ALL, Path::new("/")).unwrap();
         assert_eq!(table.get(Part::Rest, Role::Public), Some(8080));
         assert_eq!(table.get(Part::Gateway, Role::Public), Some(5051));
         assert_eq!(table.get(Part::WriterRabbitmq, Role::Internal), Some(5063));
@@ -224,7 +267,8 @@ mod tests {
         let holder = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let base = holder.local_addr().unwrap().port() - 1;
         let only = BTreeSet::from([Part::Gateway]);
-        let error = PortTable::choose(Ports::Base(base), &only, Path::new("/")).unwrap_err();
+        let error =
+            PortTable::choose(Ports::Base(base), &only, Role::ALL, Path::new("/")).unwrap_err();
         let text = error.to_string();
         assert!(
             text.contains(&format!("port {} for gateway", base + 1)),
@@ -237,7 +281,7 @@ mod tests {
     fn free_ports_of_two_stacks_never_overlap() {
         let locks = tempfile::tempdir().unwrap();
         let tables: Vec<_> = (0..20)
-            .map(|_| PortTable::choose(Ports::Free, &all(), locks.path()).unwrap())
+            .map(|_| PortTable::choose(Ports::Free, &all(), Role::ALL, locks.path()).unwrap())
             .collect();
         let ports: Vec<u16> = tables
             .iter()

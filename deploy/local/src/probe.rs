@@ -9,6 +9,9 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::Part;
+use crate::ports::{PortTable, Role};
+
 /// A question whose answer means "ready".
 #[derive(Clone, Debug)]
 pub(crate) enum Probe {
@@ -30,6 +33,16 @@ const KAFKA_METADATA: &[u8] = b"\0\0\0\x13\0\x03\0\x01\0\0\0\x07\0\x05probe\0\0\
 const AMQP_HEADER: &[u8] = b"AMQP\0\0\x09\x01";
 
 impl Probe {
+    /// The question for this part; `None` when the table lacks its port.
+    pub(crate) fn of(part: Part, ports: &PortTable) -> Option<Self> {
+        Some(match part {
+            Part::Kafka => Self::Kafka(ports.address(part, Role::Public)?),
+            Part::Rabbitmq => Self::Rabbitmq(ports.address(part, Role::Public)?),
+            Part::Valkey => Self::Valkey(ports.address(part, Role::Public)?),
+            _ => Self::Readyz(ports.address(part, Role::Admin)?),
+        })
+    }
+
     /// Asks once. Any error, and silence for two seconds, means no.
     pub(crate) async fn answers(&self) -> bool {
         matches!(

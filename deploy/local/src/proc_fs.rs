@@ -88,6 +88,12 @@ pub(crate) fn is_stopped(pid: u32) -> bool {
     states.peek().is_some() && states.all(|state| state == 'T')
 }
 
+/// Whether the process exists and belongs to the container with this full id. Container runtimes put that into the name of
+/// its control group: cgroups(7).
+pub(crate) fn is_in_container(pid: u32, id: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/cgroup")).is_ok_and(|groups| groups.contains(id))
+}
+
 /// Resident memory in bytes.
 pub(crate) fn resident_bytes(pid: u32) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;

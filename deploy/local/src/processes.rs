@@ -23,41 +23,8 @@ use tokio::time::timeout;
 use crate::Part;
 use crate::launch::Launch;
 use crate::notices::Notices;
+use crate::runtime::{State, States};
 use crate::{log_file, proc_fs};
-
-/// What became of a part's process.
-#[derive(Clone, Debug)]
-pub(crate) enum State {
-    Running {
-        child: u32,
-        leader: Option<&'static str>,
-        since: SystemTime,
-    },
-    Ended {
-        how: String,
-    },
-}
-
-impl State {
-    /// The process that signals go to: the real server, or the child until that one exists.
-    pub(crate) fn pid(&self) -> Option<u32> {
-        match self {
-            Self::Running {
-                child,
-                leader: None,
-                ..
-            } => Some(*child),
-            Self::Running {
-                child,
-                leader: Some(name),
-                ..
-            } => proc_fs::descendant_named(*child, name),
-            Self::Ended { .. } => None,
-        }
-    }
-}
-
-type States = BTreeMap<Part, State>;
 
 enum Order {
     Start {
@@ -75,13 +42,15 @@ enum Order {
 /// A handle on the thread; dropping it kills every child and waits until they are gone.
 #[derive(Debug)]
 pub(crate) struct Processes {
+    launches: BTreeMap<Part, Launch>,
     orders: Option<mpsc::UnboundedSender<Order>>,
     states: watch::Receiver<States>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Processes {
-    pub(crate) fn new(notices: Notices) -> anyhow::Result<Self> {
+    /// For parts that are started like this.
+    pub(crate) fn new(launches: BTreeMap<Part, Launch>, notices: Notices) -> anyhow::Result<Self> {
         let (orders, inbox) = mpsc::unbounded_channel();
         let (states, seen) = watch::channel(States::new());
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -92,6 +61,7 @@ impl Processes {
             .spawn(move || runtime.block_on(attend_all(inbox, states, notices)))
             .context("cannot start the thread that owns the processes")?;
         Ok(Self {
+            launches,
             orders: Some(orders),
             states: seen,
             thread: Some(thread),
@@ -99,7 +69,8 @@ impl Processes {
     }
 
     /// Starts a process. The part must not have one.
-    pub(crate) async fn start(&self, part: Part, launch: &Launch) -> anyhow::Result<()> {
+    pub(crate) async fn start(&self, part: Part) -> anyhow::Result<()> {
+        let launch = self.launch(part)?;
         let (done, answer) = oneshot::channel();
         self.order(Order::Start {
             part,
@@ -118,26 +89,33 @@ impl Processes {
         Ok(answer.await?)
     }
 
-    /// The state of a part; `None` when it was never started.
-    pub(crate) fn state(&self, part: Part) -> Option<State> {
-        self.states.borrow().get(&part).cloned()
+    /// What became of the parts that were started.
+    pub(crate) fn states(&self) -> &watch::Receiver<States> {
+        &self.states
     }
 
-    pub(crate) fn is_running(&self, part: Part) -> bool {
-        matches!(self.states.borrow().get(&part), Some(State::Running { .. }))
+    /// The end of what a part has printed, as one message with where it comes from.
+    pub(crate) fn last_words(&self, part: Part, lines: usize) -> anyhow::Result<String> {
+        Ok(last_words(self.launch(part)?, lines))
     }
 
-    /// Waits until the part has no process; `false` when it still has one at the end of `patience`.
-    pub(crate) async fn ended(&self, part: Part, patience: Duration) -> bool {
-        let mut states = self.states.clone();
-        let gone =
-            states.wait_for(|states| !matches!(states.get(&part), Some(State::Running { .. })));
-        timeout(patience, gone).await.is_ok()
+    /// Starts a second process of a part, which needs no port of its own but the admin port.
+    pub(crate) fn start_second(&self, part: Part) -> anyhow::Result<Child> {
+        let mut launch = self.launch(part)?.clone();
+        // The last one of a name wins.
+        launch
+            .env
+            .push(("CLIMA_ADMIN_LISTEN".to_owned(), "127.0.0.1:0".to_owned()));
+        launch.log.set_extension("second.log");
+        launch
+            .spawn()
+            .with_context(|| format!("cannot start a second {part}"))
     }
 
-    /// Completes at the next start or end of any process.
-    pub(crate) fn changes(&self) -> watch::Receiver<BTreeMap<Part, State>> {
-        self.states.clone()
+    fn launch(&self, part: Part) -> anyhow::Result<&Launch> {
+        self.launches
+            .get(&part)
+            .with_context(|| format!("this stack has no {part}"))
     }
 
     fn order(&self, order: Order) -> anyhow::Result<()> {
@@ -175,9 +153,10 @@ async fn attend_all(
                     let (sender, inbox) = mpsc::unbounded_channel();
                     signals.insert(part, sender);
                     let state = State::Running {
-                        child: child.id().unwrap_or_default(),
+                        child: child.id(),
                         leader: launch.leader,
                         since: SystemTime::now(),
+                        paused: false,
                     };
                     states.send_modify(|all| drop(all.insert(part, state)));
                     let (states, notices) = (states.clone(), notices.clone());
@@ -236,12 +215,14 @@ async fn attend(
     };
     states.send_modify(|all| drop(all.insert(part, State::Ended { how: how.clone() })));
     if asked.is_none() {
-        let tail = log_file::tail(&launch.log, 15);
-        notices.say(format!(
-            "{part} {how} by itself; the end of {}:\n{tail}",
-            launch.log.display()
-        ));
+        let words = last_words(&launch, 15);
+        notices.say(format!("{part} {how} by itself; {words}"));
     }
+}
+
+fn last_words(launch: &Launch, lines: usize) -> String {
+    let (log, tail) = (launch.log.display(), log_file::tail(&launch.log, lines));
+    format!("the end of {log}:\n{tail}")
 }
 
 fn describe(status: ExitStatus) -> String {

@@ -1,7 +1,6 @@
 //! Our six services: the environment that each is started with.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 
@@ -9,10 +8,7 @@ use crate::Part;
 use crate::launch::Launch;
 use crate::links::Links;
 use crate::ports::{PortTable, Role};
-use crate::probe::Probe;
-
-/// Longer than the services' own drain budget of 20 s.
-const GRACE: Duration = Duration::from_secs(25);
+use crate::rabbitmq_login::RabbitmqLogin;
 
 /// Says how to start a service; `extra` comes last and wins.
 pub(crate) fn launch(
@@ -42,8 +38,6 @@ pub(crate) fn launch(
         folder: state.to_owned(),
         log: state.join(format!("logs/{part}.log")),
         leader: None,
-        probe: Probe::Readyz(ports.address(part, Role::Admin).context("no admin port")?),
-        grace: GRACE,
     })
 }
 
@@ -76,7 +70,8 @@ fn environment(part: Part, ports: &PortTable, links: &Links) -> Option<Vec<(Stri
         env.push(("CLIMA_KAFKA_BROKERS", public(Part::Kafka)?));
     }
     if matches!(part, Part::WriterRabbitmq | Part::ConsumerRabbitmq) {
-        env.push(("CLIMA_RABBITMQ_URL", rabbitmq_url(&public(Part::Rabbitmq)?)));
+        let url = RabbitmqLogin::default().url(&public(Part::Rabbitmq)?);
+        env.push(("CLIMA_RABBITMQ_URL", url));
     }
     if matches!(part, Part::ConsumerKafka | Part::ConsumerRabbitmq) {
         env.push(("CLIMA_VALKEY_URL", valkey_url(&public(Part::Valkey)?)));
@@ -86,11 +81,6 @@ fn environment(part: Part, ports: &PortTable, links: &Links) -> Option<Vec<(Stri
             .map(|(key, value)| (key.to_owned(), value))
             .collect(),
     )
-}
-
-/// `%2f` is the name of the default virtual host, `/`.
-pub(crate) fn rabbitmq_url(address: &str) -> String {
-    format!("amqp://guest:guest@{address}/%2f")
 }
 
 pub(crate) fn valkey_url(address: &str) -> String {
@@ -117,7 +107,7 @@ mod tests {
 
     fn demo(part: Part) -> BTreeMap<String, String> {
         let none = BTreeSet::new();
-        let ports = PortTable::choose(Ports::Fixed, &none, Path::new("/")).unwrap();
+        let ports = PortTable::choose(Ports::Fixed, &none, Role::ALL, Path::new("/")).unwrap();
         environment(part, &ports, &Links::default())
             .unwrap()
             .into_iter()

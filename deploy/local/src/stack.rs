@@ -1,6 +1,6 @@
 //! A running stack: where its parts are, and what can be done to them.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -9,14 +9,15 @@ use futures::future::{join_all, try_join_all};
 use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
-use crate::launch::Launch;
 use crate::link::Link;
 use crate::links::Links;
 use crate::notices::Notices;
 use crate::ports::{PortTable, Role};
-use crate::processes::{Processes, State};
+use crate::probe::Probe;
+use crate::rabbitmq_login::RabbitmqLogin;
+use crate::runtime::{Runtime, State};
 use crate::state_dir::StateDir;
-use crate::{Part, StackBuilder, log_file, proc_fs, services};
+use crate::{Part, StackBuilder, proc_fs, services};
 
 /// How long a part may take until it answers. Recovery after a crash reads logs, on a busy machine.
 const START_LIMIT: Duration = Duration::from_secs(120);
@@ -28,13 +29,15 @@ const PAUSE_LIMIT: Duration = Duration::from_secs(10);
 const KILL_LIMIT: Duration = Duration::from_secs(10);
 
 /// A started system. Dropping it kills every part and waits until they are gone (well below a
-/// second); when the process ends in any other way, they die with it.
+/// second; containers take some seconds); when the process ends in any other way, they die with it, unless they are
+/// containers.
 #[derive(Debug)]
 pub struct Stack {
     // Dropped first: the folder can be removed only when nobody writes into it.
-    processes: Processes,
-    launches: BTreeMap<Part, Launch>,
+    runtime: Runtime,
+    parts: BTreeSet<Part>,
     ports: PortTable,
+    rabbitmq: RabbitmqLogin,
     links: Links,
     state: StateDir,
     notices: Notices,
@@ -47,26 +50,31 @@ impl Stack {
     }
 
     pub(crate) fn assemble(
-        processes: Processes,
-        launches: BTreeMap<Part, Launch>,
+        runtime: Runtime,
+        parts: BTreeSet<Part>,
         ports: PortTable,
-        links: Links,
+        rabbitmq: RabbitmqLogin,
         state: StateDir,
         notices: Notices,
     ) -> Self {
         Self {
-            processes,
-            launches,
+            runtime,
+            parts,
             ports,
-            links,
+            rabbitmq,
+            links: Links::default(),
             state,
             notices,
         }
     }
 
+    pub(crate) fn with_links(self, links: Links) -> Self {
+        Self { links, ..self }
+    }
+
     pub(crate) async fn start_all(&self) -> anyhow::Result<()> {
         for group in [Part::SERVERS.as_slice(), Part::SERVICES.as_slice()] {
-            let parts = group.iter().filter(|part| self.launches.contains_key(part));
+            let parts = group.iter().filter(|part| self.parts.contains(part));
             try_join_all(parts.map(|&part| self.start_part(part))).await?;
         }
         Ok(())
@@ -74,7 +82,7 @@ impl Stack {
 
     /// The parts of this stack, running or not.
     pub fn parts(&self) -> impl Iterator<Item = Part> + '_ {
-        self.launches.keys().copied()
+        self.parts.iter().copied()
     }
 
     /// `host:port` of a part's clients: HTTP of the front, public gRPC of the gateway and the
@@ -87,7 +95,7 @@ impl Stack {
             .unwrap_or_default()
     }
 
-    /// `host:port` of internal ingest: gateway and writers only.
+    /// `host:port` of internal ingest: gateway and writers only, and not of containers, which keep it among themselves.
     #[must_use]
     pub fn internal_address(&self, part: Part) -> Option<String> {
         self.ports.address(part, Role::Internal)
@@ -102,7 +110,26 @@ impl Stack {
     /// RabbitMQ as a URI, with user and virtual host.
     #[must_use]
     pub fn rabbitmq_url(&self) -> String {
-        services::rabbitmq_url(&self.address(Part::Rabbitmq))
+        self.rabbitmq.url(&self.address(Part::Rabbitmq))
+    }
+
+    pub(crate) fn rabbitmq_login(&self) -> &RabbitmqLogin {
+        &self.rabbitmq
+    }
+
+    /// Whether the parts are containers.
+    #[must_use]
+    pub fn is_docker(&self) -> bool {
+        self.runtime.containers().is_some()
+    }
+
+    /// Starts what only looks on, where the parts are containers, and returns the addresses of its pages. That one cannot be
+    /// started is no error of the stack, and is told.
+    pub async fn show_pages(&self, build: bool) -> Vec<(&'static str, String)> {
+        match self.runtime.containers() {
+            Some(containers) => containers.show_pages(build).await,
+            None => Vec::new(),
+        }
     }
 
     /// Valkey as a URI.
@@ -117,7 +144,7 @@ impl Stack {
         self.state.path()
     }
 
-    /// The file with a part's output, over all its starts.
+    /// The file with a part's output, over all its starts. A container's is written when the stack is shut down.
     #[must_use]
     pub fn log_path(&self, part: Part) -> PathBuf {
         self.state.path().join(format!("logs/{part}.log"))
@@ -126,25 +153,26 @@ impl Stack {
     /// Whether a part has a process. A paused one has.
     #[must_use]
     pub fn is_running(&self, part: Part) -> bool {
-        self.processes.is_running(part)
+        self.runtime.is_running(part)
     }
 
     /// Whether a part is stopped by [`Stack::pause`].
     #[must_use]
     pub fn is_paused(&self, part: Part) -> bool {
-        self.pid(part).is_some_and(proc_fs::is_stopped)
+        self.runtime.is_paused(part)
     }
 
-    /// The process id of the real server (RabbitMQ: of `beam.smp`), as seen on this machine.
+    /// The process id of the real server (RabbitMQ: of `beam.smp`), as seen on this machine. A container of an engine
+    /// elsewhere has none.
     #[must_use]
     pub fn pid(&self, part: Part) -> Option<u32> {
-        self.processes.state(part)?.pid()
+        self.runtime.state(part)?.pid()
     }
 
     /// When the running process of a part was started.
     #[must_use]
     pub fn running_since(&self, part: Part) -> Option<SystemTime> {
-        match self.processes.state(part)? {
+        match self.runtime.state(part)? {
             State::Running { since, .. } => Some(since),
             State::Ended { .. } => None,
         }
@@ -154,7 +182,7 @@ impl Stack {
     /// none while it runs.
     #[must_use]
     pub fn how_it_ended(&self, part: Part) -> Option<String> {
-        match self.processes.state(part)? {
+        match self.runtime.state(part)? {
             State::Running { .. } => None,
             State::Ended { how } => Some(how),
         }
@@ -174,9 +202,9 @@ impl Stack {
 
     /// Completes when any part starts or ends after this call.
     pub fn changed(&self) -> impl Future<Output = ()> + use<> {
-        let mut changes = self.processes.changes();
+        let mut changes = self.runtime.states().clone();
         changes.mark_unchanged();
-        // An error means that the thread is gone, and with it all parts.
+        // An error means that nobody watches any more, and that all parts are gone.
         async move { drop(changes.changed().await) }
     }
 
@@ -186,10 +214,10 @@ impl Stack {
     /// # Errors
     /// When it is still there after ten seconds, or the stack has no such part.
     pub async fn kill(&self, part: Part) -> anyhow::Result<()> {
-        self.launch(part)?;
-        if self.processes.signal(part, Signal::SIGKILL).await? {
+        self.ensure_has(part)?;
+        if self.runtime.signal(part, Signal::SIGKILL).await? {
             ensure!(
-                self.processes.ended(part, KILL_LIMIT).await,
+                self.runtime.ended(part, KILL_LIMIT).await,
                 "{part} survives SIGKILL"
             );
         }
@@ -202,13 +230,14 @@ impl Stack {
     /// # Errors
     /// When it survives SIGKILL too, or the stack has no such part.
     pub async fn stop(&self, part: Part) -> anyhow::Result<()> {
-        let grace = self.launch(part)?.grace;
-        if !self.processes.signal(part, Signal::SIGTERM).await? {
+        self.ensure_has(part)?;
+        let grace = part.grace();
+        if !self.runtime.signal(part, Signal::SIGTERM).await? {
             return Ok(());
         }
         // A paused process takes no SIGTERM.
-        self.processes.signal(part, Signal::SIGCONT).await?;
-        if !self.processes.ended(part, grace).await {
+        self.runtime.signal(part, Signal::SIGCONT).await?;
+        if !self.runtime.ended(part, grace).await {
             self.notices.say(format!(
                 "{part} did not stop within {grace:?} and is killed"
             ));
@@ -224,7 +253,7 @@ impl Stack {
     /// When the part does not run, or does not stand still within ten seconds.
     pub async fn pause(&self, part: Part) -> anyhow::Result<()> {
         ensure!(
-            self.processes.signal(part, Signal::SIGSTOP).await?,
+            self.runtime.signal(part, Signal::SIGSTOP).await?,
             "{part} does not run"
         );
         let begun = Instant::now();
@@ -242,7 +271,7 @@ impl Stack {
     /// When the part does not run.
     pub async fn resume(&self, part: Part) -> anyhow::Result<()> {
         ensure!(
-            self.processes.signal(part, Signal::SIGCONT).await?,
+            self.runtime.signal(part, Signal::SIGCONT).await?,
             "{part} does not run"
         );
         Ok(())
@@ -254,22 +283,23 @@ impl Stack {
     /// When it runs already, cannot be started, ends, or does not get ready in two minutes; it is
     /// killed in the last case.
     pub async fn start_part(&self, part: Part) -> anyhow::Result<()> {
-        let launch = self.launch(part)?;
+        self.ensure_has(part)?;
+        let probe = Probe::of(part, &self.ports).context("the port table is incomplete")?;
         ensure!(!self.is_running(part), "{part} runs already");
         let begun = Instant::now();
-        self.processes.start(part, launch).await?;
+        self.runtime.start(part).await?;
         loop {
-            if let Some(State::Ended { how }) = self.processes.state(part) {
-                let (log, tail) = (launch.log.display(), log_file::tail(&launch.log, 20));
-                bail!("{part} {how} before it was ready; the end of {log}:\n{tail}");
+            if let Some(State::Ended { how }) = self.runtime.state(part) {
+                let words = self.runtime.last_words(part, 20).await?;
+                bail!("{part} {how} before it was ready; {words}");
             }
-            if launch.probe.answers().await {
+            if probe.answers().await {
                 break;
             }
             if begun.elapsed() > START_LIMIT {
                 self.kill(part).await?;
-                let (log, tail) = (launch.log.display(), log_file::tail(&launch.log, 20));
-                bail!("{part} was not ready after {START_LIMIT:?}; the end of {log}:\n{tail}");
+                let words = self.runtime.last_words(part, 20).await?;
+                bail!("{part} was not ready after {START_LIMIT:?}; {words}");
             }
             sleep(Duration::from_millis(50)).await;
         }
@@ -296,18 +326,10 @@ impl Stack {
     /// # Errors
     /// When it cannot be started.
     pub fn start_second(&self, consumer: Part) -> anyhow::Result<tokio::process::Child> {
-        let mut launch = self.launch(consumer)?.clone();
-        // The last one of a name wins.
-        launch
-            .env
-            .push(("CLIMA_ADMIN_LISTEN".to_owned(), "127.0.0.1:0".to_owned()));
-        launch.log = self
-            .state
-            .path()
-            .join(format!("logs/{consumer}.second.log"));
-        launch
-            .spawn()
-            .with_context(|| format!("cannot start a second {consumer}"))
+        self.runtime
+            .processes()
+            .context("a container has no second one")?
+            .start_second(consumer)
     }
 
     /// Stops everything in order: the front first, so that tweets on their way arrive, then what
@@ -329,16 +351,15 @@ impl Stack {
         ];
         let mut outcome = Ok(());
         for group in order {
-            let parts = group.iter().filter(|part| self.launches.contains_key(part));
+            let parts = group.iter().filter(|part| self.parts.contains(part));
             let stopped = join_all(parts.map(|&part| self.stop(part))).await;
             outcome = outcome.and(stopped.into_iter().collect());
         }
-        outcome
+        outcome.and(self.runtime.close().await)
     }
 
-    fn launch(&self, part: Part) -> anyhow::Result<&Launch> {
-        self.launches
-            .get(&part)
-            .with_context(|| format!("this stack has no {part}"))
+    fn ensure_has(&self, part: Part) -> anyhow::Result<()> {
+        ensure!(self.parts.contains(&part), "this stack has no {part}");
+        Ok(())
     }
 }

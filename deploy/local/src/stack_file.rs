@@ -9,6 +9,8 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
+use crate::docker::Settings;
+use crate::rabbitmq_login::RabbitmqLogin;
 use crate::{Part, Stack};
 
 /// The content of `stack.json`. It exists while the stack of its folder is up.
@@ -23,7 +25,16 @@ pub struct StackFile {
     pub admin: BTreeMap<Part, String>,
     /// The process of each part; null when it does not run.
     pub pids: BTreeMap<Part, Option<u32>>,
+    /// `docker` where the parts are containers; nothing where they are processes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) runtime: Option<String>,
+    /// Not in the file, which everybody may read.
+    #[serde(skip)]
+    pub(crate) rabbitmq: RabbitmqLogin,
 }
+
+/// What `runtime` says of containers.
+const DOCKER: &str = "docker";
 
 impl StackFile {
     /// The name of the file in the state folder.
@@ -54,7 +65,15 @@ impl StackFile {
                 .into_iter()
                 .map(|part| (part, stack.pid(part)))
                 .collect(),
+            runtime: stack.is_docker().then(|| DOCKER.to_owned()),
+            rabbitmq: stack.rabbitmq_login().clone(),
         }
+    }
+
+    /// Whether the parts are containers.
+    #[must_use]
+    pub fn is_docker(&self) -> bool {
+        self.runtime.as_deref() == Some(DOCKER)
     }
 
     /// Reads the file of a state folder.
@@ -65,7 +84,13 @@ impl StackFile {
         let path = state_dir.join(Self::NAME);
         let text = fs::read_to_string(&path)
             .with_context(|| format!("cannot read {}: is the stack up?", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("cannot understand {}", path.display()))
+        let mut file: Self = serde_json::from_str(&text)
+            .with_context(|| format!("cannot understand {}", path.display()))?;
+        if file.is_docker() {
+            let settings = Settings::read(&state_dir.join(Settings::NAME))?;
+            file.rabbitmq = settings.context("the passwords are not there")?.rabbitmq;
+        }
+        Ok(file)
     }
 
     /// Writes the file in one step: a reader sees the old content or the new.
@@ -101,6 +126,8 @@ mod tests {
             internal: BTreeMap::from([(Part::WriterKafka, "127.0.0.1:5062".to_owned())]),
             admin: BTreeMap::from([(Part::ConsumerRabbitmq, "127.0.0.1:9106".to_owned())]),
             pids: BTreeMap::from([(Part::Rest, None), (Part::Kafka, Some(7))]),
+            runtime: None,
+            rabbitmq: RabbitmqLogin::default(),
         };
         let folder = tempfile::tempdir().unwrap();
         file.write(folder.path()).unwrap();

@@ -7,9 +7,17 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, bail};
 
 use crate::StackFile;
+use crate::docker::Settings;
 
 /// What a part leaves in the folder, and what the stack as a whole does.
-const CONTENT: [&str; 5] = ["kafka", "rabbitmq", "valkey", "logs", StackFile::NAME];
+const CONTENT: [&str; 6] = [
+    "kafka",
+    "rabbitmq",
+    "valkey",
+    "logs",
+    Settings::NAME,
+    StackFile::NAME,
+];
 
 /// A folder held for one stack: one given by the caller, or one that lives as long as the stack.
 #[derive(Debug)]
@@ -43,7 +51,8 @@ impl StateDir {
         }
     }
 
-    /// Removes what earlier stacks left: their data, settings and logs, and nothing else.
+    /// Removes what earlier stacks left: their data, settings and logs, and nothing else. Data in Docker's volumes goes when
+    /// the next stack finds no passwords for it.
     ///
     /// # Errors
     /// When something cannot be removed.

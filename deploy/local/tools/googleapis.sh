@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
-# Puts the three .proto files of googleapis that ours import into third_party/googleapis, where buf.yaml
+# Puts the .proto files of googleapis that ours and their clients import into third_party/googleapis, where buf.yaml
 # looks for them. They come out of Google's own Python wheel, so no schema registry is needed.
 set -euo pipefail
 # shellcheck source=deploy/local/tools/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 
 version=1.76.0
-files=(google/api/annotations.proto google/api/http.proto google/rpc/status.proto)
+files=(google/api/annotations.proto google/api/http.proto google/rpc/error_details.proto google/rpc/status.proto)
 
 unpack() {
   need_python

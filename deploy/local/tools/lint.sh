@@ -1,16 +1,19 @@
 #!/usr/bin/env bash
 # Every check that does not run the system. All of them run, whatever fails, and failures are summed up at
-# the end. `lint.sh NAME...` runs only the steps named: fmt clippy deny layers proto shell yaml python.
+# the end. `lint.sh NAME...` runs only the steps named: fmt clippy deny layers proto shell yaml python go
+# docker, and clients, which generates, checks and builds the examples of docs/clients and is left to `make test-all`.
 set -euo pipefail
 # shellcheck source=deploy/local/tools/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
 cd "$root"
 tools=deploy/local/tools
 
-# The files that git knows or would add, NUL-separated. As root in a container, the clone may be
-# somebody else's, which git refuses unless told otherwise.
+# As root in a container, the clone may be somebody else's, which git refuses unless told otherwise.
+git() { command git -c safe.directory="$root" "$@"; }
+
+# The files that git knows or would add, NUL-separated.
 files() {
-  git -c safe.directory="$root" ls-files -z --cached --others --exclude-standard --deduplicate -- "$@" |
+  git ls-files -z --cached --others --exclude-standard --deduplicate -- "$@" |
     while IFS= read -r -d '' file; do
       if [ -f "$file" ]; then printf '%s\0' "$file"; fi
     done
@@ -30,7 +33,7 @@ shell_scripts() {
 
 lint_fmt() { cargo fmt --all --check; }
 
-lint_clippy() { cargo clippy --workspace --all-targets --locked -- -D warnings; }
+lint_clippy() { cargo clippy --workspace --all-targets --all-features --locked -- -D warnings; }
 
 # Advisories need the advisory database, which is a git repository and not reachable everywhere.
 lint_deny() {
@@ -70,7 +73,63 @@ lint_proto() {
   buf=$("$tools/buf.sh")
   "$buf" lint
   "$buf" format proto --diff --exit-code
+  check_breaking "$buf"
 }
+
+# The revision whose clients must still work, or nothing where git knows none:
+#  - $CLIMA_BASE, where it is set;
+#  - on a branch, the commit where it left origin/main;
+#  - on main itself, and where nothing is known of origin/main, the last tag before HEAD, or else the commit before HEAD.
+proto_base() {
+  local main head tag
+  if [ -n "${CLIMA_BASE:-}" ]; then
+    git rev-parse --verify --quiet "$CLIMA_BASE^{commit}" || die "CLIMA_BASE=$CLIMA_BASE is no commit here"
+    return
+  fi
+  head=$(git rev-parse --verify --quiet HEAD 2>/dev/null) || return 0
+  main=$(git merge-base HEAD refs/remotes/origin/main 2>/dev/null) || main=$head
+  if [ "$main" != "$head" ]; then
+    printf '%s\n' "$main"
+  elif tag=$(git describe --tags --abbrev=0 'HEAD^' 2>/dev/null); then
+    git rev-parse --verify "$tag^{commit}"
+  else
+    git rev-parse --verify --quiet 'HEAD^' || return 0
+  fi
+}
+
+# No change takes from clients what they use, judged by the rules in buf.yaml.
+check_breaking() {
+  local buf=$1 base against
+  base=$(proto_base)
+  if [ -z "$base" ]; then
+    echo "breaking: NOT checked, git knows no earlier revision (a shallow clone? CLIMA_BASE names one)"
+    return
+  fi
+  if [[ $(git ls-tree -r --name-only "$base" -- proto) != *.proto* ]]; then
+    echo "breaking: NOT checked, ${base:0:12} has no protos"
+    return
+  fi
+  against=$(mktemp -d)
+  # shellcheck disable=SC2064 # the folder of now
+  trap "rm -rf '$against'" EXIT
+  # A copy, and not git's own history: buf would ask a git that refuses somebody else's clone.
+  git archive "$base" proto | tar -x -C "$against"
+  cp -r buf.yaml third_party "$against"
+  "$buf" breaking --against "$against"
+  echo "breaking: nothing, compared with ${base:0:12}"
+}
+
+lint_go() {
+  local unformatted
+  need_command gofmt "install Go"
+  unformatted=$(files '*.go' | xargs -0 -r gofmt -l)
+  if [ -n "$unformatted" ]; then
+    printf 'not as gofmt writes it: %s\n' "$unformatted"
+    return 1
+  fi
+}
+
+lint_clients() { "$tools/client-examples.sh"; }
 
 lint_shell() {
   need_package shellcheck shellcheck
@@ -81,6 +140,7 @@ lint_yaml() {
   local bin
   bin=$("$tools/python-linters.sh")
   files '*.yaml' '*.yml' | xargs -0 -r "$bin/yamllint" --strict
+  files '.github/workflows/*.yml' | xargs -0 -r "$("$tools/actionlint.sh")"
 }
 
 lint_python() {
@@ -90,8 +150,26 @@ lint_python() {
   files '*.py' | xargs -0 -r "$bin/ruff" format --quiet --diff
 }
 
+# The Dockerfiles, and compose.yaml as Docker Compose itself reads it: with the passwords, and refused without.
+lint_docker() {
+  local hadolint compose refusal
+  hadolint=$("$tools/hadolint.sh")
+  files '*Dockerfile' | xargs -0 -r "$hadolint"
+  if ! command -v go >/dev/null; then
+    echo "compose.yaml: NOT checked, Docker Compose is built with Go, which is not here"
+    return
+  fi
+  compose=$("$tools/compose.sh")
+  CLIMA_RABBITMQ_PASSWORD=lint CLIMA_GRAFANA_PASSWORD=lint "$compose" --env-file /dev/null -f deploy/compose.yaml config --quiet
+  if refusal=$(env -u CLIMA_RABBITMQ_PASSWORD "$compose" --env-file /dev/null -f deploy/compose.yaml config --quiet 2>&1); then
+    echo "compose.yaml is accepted without a password"
+    return 1
+  fi
+  grep -q 'CLIMA_[A-Z]*_PASSWORD is missing' <<<"$refusal" || { echo "$refusal" && return 1; }
+}
+
 if [ $# = 0 ]; then
-  set -- fmt clippy deny layers proto shell yaml python
+  set -- fmt clippy deny layers proto shell yaml python go docker
 fi
 
 failed=()

@@ -3,10 +3,13 @@
 //! The paths are tried at the same time and retried apart from each other until the deadline, always with
 //! the tweet's id. OK is answered when both writers have answered OK; what is said otherwise covers both.
 //!
+//! The public port also speaks gRPC-web, for pages in browsers.
+//!
 //! It knows no broker: a writer is a gRPC service like any other.
 
 mod config;
 mod fan_out;
+mod web;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -22,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 use fan_out::FanOut;
+pub use web::{Origin, OriginError};
 
 /// Runs the gateway until `shutdown`.
 ///
@@ -50,8 +54,8 @@ impl Gateway {
     pub async fn bind(config: Config, shutdown: CancellationToken) -> Result<Self, RunError> {
         Ok(Self {
             process: Process::bind(&config.process, shutdown).await?,
-            public: process::bind("grpc", config.listen)?,
-            internal: process::bind("internal grpc", config.internal_listen)?,
+            public: process::bind("grpc", config.ports.listen)?,
+            internal: process::bind("internal grpc", config.ports.internal_listen)?,
             config,
         })
     }
@@ -113,12 +117,16 @@ impl Gateway {
         let metrics = TweetMetrics::register(&mut process.registry);
         let intake = Intake::new().map_err(RunError::setup)?;
         let ports = TweetPorts::new(intake, fan_out, config.max_in_flight as usize, metrics);
-        grpc::spawn(
+        let (origins, shutdown) = (config.cors_origins, process.shutdown.clone());
+        grpc::spawn_with(
             &mut process,
             "grpc",
             public,
             ports.public_routes(),
             &[PUBLIC_SERVICE],
+            move |server, routes, incoming| {
+                web::serve(server, routes, incoming, &origins, shutdown)
+            },
         )?;
         grpc::spawn(
             &mut process,
@@ -143,6 +151,7 @@ fn way_to(
     let channel = balanced(
         writer,
         targets,
+        metrics.replicas(writer),
         &mut process.tasks,
         process.shutdown.clone(),
     );

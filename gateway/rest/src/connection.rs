@@ -4,6 +4,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use axum::Router;
+use axum::middleware::map_response;
+use axum::response::Response;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Limits;
+use crate::metrics::HttpMetrics;
 use crate::socket::Socket;
 
 /// Most headers of a request.
@@ -27,11 +30,17 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(crate) struct Connections {
     http: http1::Builder,
     service: TowerToHyperService<Router>,
+    metrics: HttpMetrics,
     shutdown: CancellationToken,
 }
 
 impl Connections {
-    pub(crate) fn new(router: Router, limits: &Limits, shutdown: CancellationToken) -> Self {
+    pub(crate) fn new(
+        router: Router,
+        limits: &Limits,
+        metrics: HttpMetrics,
+        shutdown: CancellationToken,
+    ) -> Self {
         let mut http = http1::Builder::new();
         http.timer(TokioTimer::new())
             // A client that closes its half after the request still wants its answer.
@@ -39,9 +48,15 @@ impl Connections {
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(limits.max_headers as usize)
             .max_headers(HEADERS);
+        let answered = metrics.clone();
+        let router = router.layer(map_response(move |response: Response| {
+            answered.answered(response.status());
+            std::future::ready(response)
+        }));
         Self {
             http,
             service: TowerToHyperService::new(router),
+            metrics,
             shutdown,
         }
     }
@@ -60,7 +75,7 @@ impl Connections {
                 }
             })
         };
-        let io = TokioIo::new(Socket::new(stream));
+        let io = TokioIo::new(Socket::new(stream, self.metrics.clone()));
         let mut connection = self.http.serve_connection(io, service);
         let shutdown = self.shutdown.clone();
         async move {

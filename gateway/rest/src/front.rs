@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use bytes::Bytes;
 use clima_proto::descriptors;
+use clima_proto::fate::Fate;
 use clima_proto::id::{IDEMPOTENCY_KEY, TWEET_ID, TweetId};
 use clima_proto::intake::{self, Intake};
 use clima_proto::wethertweet::{WeatherTweetRequest, WeatherTweetResponse};
@@ -26,6 +27,7 @@ use tonic_types::ErrorDetails;
 use crate::bindings::{self, BindingError};
 use crate::config::Limits;
 use crate::json;
+use crate::openapi;
 use crate::refusal::{JSON, Refusal};
 
 /// The method that the front knows how to forward.
@@ -48,6 +50,7 @@ impl Front {
         limits: Limits,
         metrics: TweetMetrics,
     ) -> Arc<Self> {
+        metrics.limited_to(limits.max_in_flight as usize);
         Arc::new(Self {
             intake,
             gateway,
@@ -60,8 +63,11 @@ impl Front {
 
 /// The routes of the public service, as its proto maps them.
 pub(crate) fn router(front: Arc<Front>) -> Result<Router, BindingError> {
-    let mut router = Router::new();
-    for binding in bindings::read(&descriptors::pool(), PUBLIC_SERVICE)? {
+    let pool = descriptors::pool();
+    let bindings = bindings::read(&pool, PUBLIC_SERVICE)?;
+    let document = openapi::document(&pool, &bindings, &front.limits)?;
+    let mut router = openapi::router(&document);
+    for binding in bindings {
         if binding.method.full_name() != SEND_TWEET {
             return Err(BindingError::Unsupported {
                 method: binding.method.full_name().to_owned(),
@@ -73,34 +79,49 @@ pub(crate) fn router(front: Arc<Front>) -> Result<Router, BindingError> {
             front.send_tweet(types, request).await
         };
         let filter = MethodFilter::try_from(binding.verb).unwrap_or(MethodFilter::POST);
-        let route: MethodRouter<Arc<Front>> = on(filter, handler).fallback(method_not_allowed);
+        let route: MethodRouter<Arc<Front>> = on(filter, handler);
         router = router.route(&binding.path, route);
     }
+    let router = router.method_not_allowed_fallback(method_not_allowed);
     Ok(router.fallback(not_found).with_state(front))
 }
 
-async fn not_found() -> Refusal {
-    Refusal::own(StatusCode::NOT_FOUND, "no such path")
+async fn not_found(State(front): State<Arc<Front>>) -> Refusal {
+    front.refuse(StatusCode::NOT_FOUND, "no such path")
 }
 
-async fn method_not_allowed() -> Refusal {
-    Refusal::own(
+async fn method_not_allowed(State(front): State<Arc<Front>>) -> Refusal {
+    front.refuse(
         StatusCode::METHOD_NOT_ALLOWED,
         "the path has no such method",
     )
 }
 
 impl Front {
+    /// Refuses what is not for any method of the service.
+    fn refuse(&self, http: StatusCode, message: &str) -> Refusal {
+        let refusal = Refusal::own(http, message);
+        let status = refusal.status();
+        self.metrics.refused(status.code(), Fate::of(status));
+        refusal
+    }
+
     async fn send_tweet(
         &self,
         (input, output): (MessageDescriptor, MessageDescriptor),
         request: Request,
     ) -> Response {
-        let started = Instant::now();
-        match self.accept(input, request, started).await {
-            Ok(id) => accepted(output, id),
-            Err(refusal) => refusal.into_response(),
-        }
+        let arrival = self.metrics.arrived();
+        let outcome = self.accept(input, request, arrival.at()).await;
+        let (response, outcome) = match outcome {
+            Ok(id) => (accepted(output, id), Ok(())),
+            Err(refusal) => {
+                let status = refusal.status().clone();
+                (refusal.into_response(), Err(status))
+            }
+        };
+        arrival.answered(&outcome);
+        response
     }
 
     async fn accept(
@@ -112,6 +133,7 @@ impl Front {
         let _permit = self.in_flight.try_acquire().map_err(|_| {
             Refusal::own(StatusCode::TOO_MANY_REQUESTS, "too many requests in flight")
         })?;
+        let _in_flight = self.metrics.admitted();
         let (parts, body) = request.into_parts();
         check_content_type(&parts.headers)?;
         let body = read(
@@ -129,7 +151,6 @@ impl Front {
             .gateway
             .ingest(&event, started + self.limits.deadline)
             .await;
-        self.metrics.answered(&outcome, started);
         match outcome {
             Ok(()) => Ok(id),
             Err(status) => Err(Refusal::from(status).with_id(id)),

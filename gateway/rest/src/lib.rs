@@ -11,6 +11,8 @@ mod config;
 mod connection;
 mod front;
 mod json;
+mod metrics;
+mod openapi;
 mod refusal;
 mod server;
 mod socket;
@@ -27,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
+use metrics::HttpMetrics;
 
 /// Runs the front until `shutdown`.
 ///
@@ -88,27 +91,30 @@ impl Rest {
             mut process,
             listener,
         } = self;
+        let ingest = Arc::new(IngestMetrics::register(&mut process.registry));
         let channel = balanced(
             "gateway",
             config.gateway_url,
+            ingest.replicas("gateway"),
             &mut process.tasks,
             process.shutdown.clone(),
         );
         report_when_serving("gateway", channel.clone(), &mut process);
-        let metrics = Arc::new(IngestMetrics::register(&mut process.registry));
+        let tweets = TweetMetrics::register(&mut process.registry);
+        let http = HttpMetrics::register(&mut process.registry, tweets.clone());
         // Overload is not retried: nothing has left, and only the client can wait without holding a place here.
-        let gateway = IngestClient::new("gateway", channel, false, metrics, &mut process.tasks);
+        let gateway = IngestClient::new("gateway", channel, false, ingest, &mut process.tasks);
         let front = front::Front::new(
             Intake::new().map_err(RunError::setup)?,
             gateway,
             config.limits.clone(),
-            TweetMetrics::register(&mut process.registry),
+            tweets,
         );
         let router = front::router(front).map_err(RunError::setup)?;
         let shutdown = process.shutdown.clone();
         process.tasks.spawn(
             "http",
-            server::serve(listener, router, config.limits, shutdown),
+            server::serve(listener, router, config.limits, http, shutdown),
         );
         process.run().await
     }

@@ -31,6 +31,11 @@ impl Refusal {
         }
     }
 
+    /// The status that it tells.
+    pub(crate) fn status(&self) -> &Status {
+        &self.status
+    }
+
     /// The body of the answer: the status as JSON.
     pub(crate) fn body(&self) -> Vec<u8> {
         body(&self.status)

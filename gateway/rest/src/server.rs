@@ -13,16 +13,19 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Limits;
 use crate::connection::Connections;
+use crate::metrics::HttpMetrics;
 
 /// Serves until `shutdown`, then finishes the requests in flight.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     limits: Limits,
+    metrics: HttpMetrics,
     shutdown: CancellationToken,
 ) -> Result<(), Infallible> {
     let places = Arc::new(Semaphore::new(limits.max_connections as usize));
-    let connections = Connections::new(router, &limits, shutdown.clone());
+    metrics.limited_to(limits.max_connections);
+    let connections = Connections::new(router, &limits, metrics.clone(), shutdown.clone());
     let open = TaskTracker::new();
     let mut delays = Backoff::RECONNECT.delays();
 
@@ -31,9 +34,10 @@ pub(crate) async fn serve(
             Ok((stream, place)) => {
                 delays.reset();
                 let connection = connections.serve(stream);
+                let connected = metrics.connected();
                 open.spawn(async move {
                     connection.await;
-                    drop(place);
+                    drop((connected, place));
                 });
             }
             Err(error) => {

@@ -12,6 +12,7 @@ use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
+use crate::metrics::HttpMetrics;
 use crate::refusal::Refusal;
 
 #[derive(Debug)]
@@ -19,13 +20,15 @@ pub(crate) struct Socket {
     stream: TcpStream,
     /// What is written in place of hyper's words, and before anything else.
     instead: Bytes,
+    metrics: HttpMetrics,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream) -> Self {
+    pub(crate) fn new(stream: TcpStream, metrics: HttpMetrics) -> Self {
         Self {
             stream,
             instead: Bytes::new(),
+            metrics,
         }
     }
 
@@ -87,6 +90,7 @@ impl AsyncWrite for Socket {
         ready!(self.poll_instead(cx))?;
         if let Some(status) = own_refusal(bytes) {
             self.instead = refusal(status);
+            self.metrics.unreadable(status);
             return Poll::Ready(Ok(bytes.len()));
         }
         Pin::new(&mut self.stream).poll_write(cx, bytes)

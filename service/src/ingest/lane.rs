@@ -67,7 +67,6 @@ impl Lane {
     }
 
     async fn deliver(&mut self, parcels: &mut Vec<Parcel>) {
-        self.metrics.batch(self.service, parcels.len());
         let mut events = Vec::with_capacity(parcels.len());
         let mut replies = Vec::with_capacity(parcels.len());
         let mut latest = Instant::now();
@@ -76,7 +75,9 @@ impl Lane {
             events.push(parcel.event);
             replies.push(parcel.reply);
         }
+        let (started, size) = (Instant::now(), events.len());
         let outcomes = self.call(events, latest).await;
+        self.metrics.called(self.service, size, started.elapsed());
         for (index, reply) in replies.into_iter().enumerate() {
             let outcome = match &outcomes {
                 Ok(statuses) => statuses.get(index).map_or_else(

@@ -3,6 +3,7 @@
 //! Both end in the same [`Deliver`]: the public port gives a tweet its id first, the internal port carries
 //! events that have one. What differs between a gateway and a writer is only where a tweet goes next.
 
+mod config;
 mod metrics;
 
 use std::future::Future;
@@ -31,7 +32,8 @@ use clima_proto::wethertweet::{WeatherTweetRequest, WeatherTweetResponse};
 use crate::deadline;
 use crate::ingest::MAX_BATCH;
 
-pub use metrics::TweetMetrics;
+pub use config::PortsConfig;
+pub use metrics::{Arrival, InFlight, TweetMetrics};
 
 /// Name of the public service, for reflection and health.
 pub const PUBLIC_SERVICE: &str = "wethertweet.WeatherTweetService";
@@ -68,6 +70,7 @@ pub struct TweetPorts<D> {
 impl<D: Deliver> TweetPorts<D> {
     /// Ports that lead to `deliver`, for at most `limit` tweets at a time; more are refused at once.
     pub fn new(intake: Intake, deliver: D, limit: usize, metrics: TweetMetrics) -> Arc<Self> {
+        metrics.limited_to(limit);
         Arc::new(Self {
             intake,
             deliver,
@@ -94,17 +97,18 @@ impl<D: Deliver> TweetPorts<D> {
 
     async fn deliver(&self, event: &TweetEvent, deadline: Instant) -> Result<(), Status> {
         let _permit = self.admit()?;
+        let _in_flight = self.metrics.admitted();
         self.deliver.deliver(event, deadline).await
     }
 
     /// One event of a batch: its sender is a process of ours, but not necessarily of this build.
     async fn ingest(&self, event: &TweetEvent, deadline: Instant) -> StatusMessage {
-        let started = Instant::now();
+        let arrival = self.metrics.arrived();
         let outcome = match CheckedEvent::check(event) {
             Ok(_) => self.deliver(event, deadline).await,
             Err(error) => Err(Fate::NotCounted.status(Code::InvalidArgument, error.to_string())),
         };
-        self.metrics.answered(&outcome, started);
+        arrival.answered(&outcome);
         fate::to_message(&outcome)
     }
 }
@@ -115,7 +119,7 @@ impl<D: Deliver> WeatherTweetService for TweetPorts<D> {
         &self,
         request: Request<WeatherTweetRequest>,
     ) -> Result<Response<WeatherTweetResponse>, Status> {
-        let started = Instant::now();
+        let arrival = self.metrics.arrived();
         let deadline = deadline::of_call(request.metadata());
         let (metadata, _, tweet) = request.into_parts();
         let keys = metadata.get_all(IDEMPOTENCY_KEY);
@@ -126,7 +130,7 @@ impl<D: Deliver> WeatherTweetService for TweetPorts<D> {
             Ok((id, event)) => (self.deliver(&event, deadline).await, Some(id)),
             Err(refusal) => (Err(refusal), None),
         };
-        self.metrics.answered(&outcome, started);
+        arrival.answered(&outcome);
         answer(outcome, id)
     }
 }
@@ -141,6 +145,8 @@ impl<D: Deliver> TweetIngestService for TweetPorts<D> {
         let events = request.into_inner().events;
         if events.is_empty() || events.len() > MAX_BATCH {
             let message = format!("a batch has 1 to {MAX_BATCH} events, not {}", events.len());
+            self.metrics
+                .refused(Code::InvalidArgument, Fate::NotCounted);
             return Err(Fate::NotCounted.status(Code::InvalidArgument, message));
         }
         let statuses = join_all(events.iter().map(|event| self.ingest(event, deadline))).await;

@@ -9,6 +9,7 @@
 mod config;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod metrics;
 mod publisher;
 mod server;
 

@@ -36,6 +36,19 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// All reasons.
+    pub(crate) const REASONS: [&str; 3] = ["overloaded", "unavailable", "unconfirmed"];
+
+    /// A name for the label of a metric.
+    pub(crate) fn reason(&self) -> &'static str {
+        let [overloaded, unavailable, unconfirmed] = Self::REASONS;
+        match self {
+            Self::Overloaded => overloaded,
+            Self::Unavailable(_) => unavailable,
+            Self::Unconfirmed(_) => unconfirmed,
+        }
+    }
+
     /// The status for the caller. The broker's own words are for the log.
     pub(crate) fn status(&self, broker: &str) -> Status {
         match self {

@@ -13,6 +13,7 @@ use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
+use crate::metrics::PublishMetrics;
 use crate::{Publisher, WriterConfig};
 
 /// A writer whose ports are open and whose publisher is still to come.
@@ -37,8 +38,8 @@ impl Writer {
     ) -> Result<Self, RunError> {
         Ok(Self {
             process: Process::bind(&config.process, shutdown).await?,
-            public: process::bind("grpc", config.listen)?,
-            internal: process::bind("internal grpc", config.internal_listen)?,
+            public: process::bind("grpc", config.ports.listen)?,
+            internal: process::bind("internal grpc", config.ports.internal_listen)?,
             max_in_flight: config.max_in_flight as usize,
         })
     }
@@ -69,7 +70,11 @@ impl Writer {
     pub async fn serve<P: Publisher>(mut self, publisher: P) -> Result<(), RunError> {
         let metrics = TweetMetrics::register(&mut self.process.registry);
         let intake = Intake::new().map_err(RunError::setup)?;
-        let ports = TweetPorts::new(intake, Delivery(publisher), self.max_in_flight, metrics);
+        let delivery = Delivery {
+            publisher,
+            metrics: PublishMetrics::register(&mut self.process.registry, P::BROKER),
+        };
+        let ports = TweetPorts::new(intake, delivery, self.max_in_flight, metrics);
         grpc::spawn(
             &mut self.process,
             "grpc",
@@ -92,20 +97,27 @@ impl Writer {
 
 /// A publisher as the place where tweets go next.
 #[derive(Debug)]
-struct Delivery<P>(P);
+struct Delivery<P> {
+    publisher: P,
+    metrics: PublishMetrics,
+}
 
 impl<P: Publisher> Deliver for Delivery<P> {
     async fn deliver(&self, event: &TweetEvent, deadline: Instant) -> Result<(), Status> {
-        match timeout_at(deadline, self.0.publish(event)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) => {
+        let publishing = self.metrics.handed_over();
+        let Ok(outcome) = timeout_at(deadline, self.publisher.publish(event)).await else {
+            return Err(Fate::MaybeCounted.status(
+                Code::DeadlineExceeded,
+                format!("{} did not confirm in time", P::BROKER),
+            ));
+        };
+        publishing.answered(&outcome);
+        match outcome {
+            Ok(()) => Ok(()),
+            Err(error) => {
                 tracing::debug!(broker = P::BROKER, %error, "not published");
                 Err(error.status(P::BROKER))
             }
-            Err(_) => Err(Fate::MaybeCounted.status(
-                Code::DeadlineExceeded,
-                format!("{} did not confirm in time", P::BROKER),
-            )),
         }
     }
 }

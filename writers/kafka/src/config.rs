@@ -31,11 +31,11 @@ pub struct Config {
 /// Where Kafka is, and what is ours there.
 #[derive(Debug, Clone, Args)]
 pub struct KafkaConfig {
-    /// Bootstrap brokers: host:port, separated by commas.
+    /// Brokers to begin with, host:port; the others are learned from them. No TLS, no password.
     #[arg(long, env = "CLIMA_KAFKA_BROKERS", value_name = "HOST:PORT,…", value_parser = brokers)]
     pub kafka_brokers: String,
 
-    /// Topic of accepted tweets. Created where it does not exist.
+    /// Topic of accepted tweets. It is created where it does not exist.
     #[arg(
         long = "kafka-topic",
         env = "CLIMA_KAFKA_TOPIC",
@@ -44,7 +44,7 @@ pub struct KafkaConfig {
     )]
     pub topic: String,
 
-    /// Topic of what cannot be counted. Created where it does not exist.
+    /// Topic of records that can never be counted (dead letters). It is created where it does not exist.
     #[arg(
         long = "kafka-dead-topic",
         env = "CLIMA_KAFKA_DEAD_TOPIC",
@@ -53,12 +53,12 @@ pub struct KafkaConfig {
     )]
     pub dead_topic: String,
 
-    /// Partitions of a topic that is created.
+    /// Partitions of a topic that is created, 1 to 1,000.
     #[arg(long = "kafka-partitions", env = "CLIMA_KAFKA_PARTITIONS", value_name = "COUNT", default_value_t = PARTITIONS, value_parser = clap::value_parser!(i32).range(1..=1_000))]
     pub partitions: i32,
 
-    /// Replicas of a topic that is created; -1 leaves it to the broker.
-    #[arg(long = "kafka-replicas", env = "CLIMA_KAFKA_REPLICAS", value_name = "COUNT", default_value_t = BROKERS_CHOICE, allow_negative_numbers = true, value_parser = clap::value_parser!(i32).range(-1..=100))]
+    /// Replicas of a topic that is created, 1 to 100; -1 leaves the number to the broker.
+    #[arg(long = "kafka-replicas", env = "CLIMA_KAFKA_REPLICAS", value_name = "COUNT", default_value_t = BROKERS_CHOICE, allow_negative_numbers = true, value_parser = replicas)]
     pub replicas: i32,
 }
 
@@ -97,6 +97,13 @@ fn brokers(text: &str) -> Result<String, String> {
         }
     }
     Ok(text.to_owned())
+}
+
+fn replicas(text: &str) -> Result<i32, String> {
+    match text.parse() {
+        Ok(number) if number == BROKERS_CHOICE || (1..=100).contains(&number) => Ok(number),
+        _ => Err(format!("must be 1 to 100, or {BROKERS_CHOICE}")),
+    }
 }
 
 impl Check for Config {

@@ -7,12 +7,14 @@
 //! The [`topology`] and the [`Producer`] serve the Kafka consumer too: it sets poison aside with them.
 
 mod config;
+mod context;
 mod error;
 mod producer;
 pub mod topology;
 
 use std::convert::Infallible;
 
+use clima_service::connections::ConnectionMetrics;
 use clima_service::process::RunError;
 use clima_writer_core::Writer;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +38,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
 ///
 /// As for [`run`].
 pub async fn serve(mut writer: Writer, kafka: KafkaConfig) -> Result<(), RunError> {
-    let producer = Producer::new(&kafka, &kafka.topic).map_err(RunError::setup)?;
+    let connections = ConnectionMetrics::register(&mut writer.process.registry);
+    let connections = connections.to("kafka", "publish");
+    let producer = Producer::counted(&kafka, &kafka.topic, connections).map_err(RunError::setup)?;
     let ready = writer.process.readiness.part("kafka");
     let shutdown = writer.process.shutdown.clone();
     writer.process.tasks.spawn("topology", async move {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 
 use clima_proto::clima::v1::TweetEvent;
+use clima_service::connections::Connections;
 use clima_writer_core::{PublishError, Publisher};
 use prost::Message as _;
 use rdkafka::ClientConfig;
@@ -11,15 +12,16 @@ use rdkafka::error::KafkaError;
 use rdkafka::message::OwnedHeaders;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 
-use crate::topology::Logged;
+use crate::context::Counted;
 use crate::{KafkaConfig, ProducerError};
 
-type Client = FutureProducer<Logged>;
+type Client = FutureProducer<Counted>;
 
 /// Publishes records to one topic. Connects by itself, also when the broker is down at first.
 pub struct Producer {
     settings: ClientConfig,
     topic: String,
+    connections: Connections,
     /// Replaced after a fatal error, which an idempotent producer cannot recover from by itself.
     client: RwLock<Arc<Client>>,
 }
@@ -39,6 +41,19 @@ impl Producer {
     ///
     /// The client refuses its settings.
     pub fn new(config: &KafkaConfig, topic: &str) -> Result<Self, ProducerError> {
+        Self::counted(config, topic, Connections::default())
+    }
+
+    /// The same, with its connections told to these metrics.
+    ///
+    /// # Errors
+    ///
+    /// The client refuses its settings.
+    pub fn counted(
+        config: &KafkaConfig,
+        topic: &str,
+        connections: Connections,
+    ) -> Result<Self, ProducerError> {
         let mut settings = config.client();
         settings
             .set("acks", "all")
@@ -47,11 +62,14 @@ impl Producer {
             .set("message.timeout.ms", "30000")
             .set("queue.buffering.max.kbytes", "16384")
             // Records gather while requests are in flight; waiting for more would only add latency.
-            .set("linger.ms", "0");
-        let client = connect(&settings).map_err(ProducerError::Settings)?;
+            .set("linger.ms", "0")
+            // What it has to tell takes well under a millisecond.
+            .set("statistics.interval.ms", "1000");
+        let client = connect(&settings, &connections).map_err(ProducerError::Settings)?;
         Ok(Self {
             settings,
             topic: topic.to_owned(),
+            connections,
             client: RwLock::new(Arc::new(client)),
         })
     }
@@ -93,7 +111,7 @@ impl Producer {
         if !Arc::ptr_eq(&current, failed) {
             return;
         }
-        match connect(&self.settings) {
+        match connect(&self.settings, &self.connections) {
             Ok(client) => {
                 tracing::warn!("the producer failed for good, another takes its place");
                 *current = Arc::new(client);
@@ -103,8 +121,8 @@ impl Producer {
     }
 }
 
-fn connect(settings: &ClientConfig) -> Result<Client, KafkaError> {
-    Client::from_config_and_context(settings, Logged)
+fn connect(settings: &ClientConfig, connections: &Connections) -> Result<Client, KafkaError> {
+    Client::from_config_and_context(settings, Counted::new(connections.clone()))
 }
 
 impl Publisher for Producer {

@@ -27,11 +27,12 @@ pub struct Config {
 /// Where RabbitMQ is, and what is ours there.
 #[derive(Debug, Clone, Args)]
 pub struct RabbitmqConfig {
-    /// The broker: amqp://user:password@host:port/vhost (%2f is the default vhost).
+    /// The broker, amqp://user:password@host:port/vhost. %2f is the default vhost. No TLS.
     #[arg(long = "rabbitmq-url", env = "CLIMA_RABBITMQ_URL", value_name = "URL", hide_env_values = true, value_parser = url)]
     pub url: AMQPUri,
 
-    /// First part of the names of exchanges and queues: <PREFIX>, <PREFIX>.dead, <PREFIX>.tweets, <PREFIX>.tweets.dead.
+    /// First part of the names of what is ours: exchanges <PREFIX>, <PREFIX>.dead and <PREFIX>.settled, queues
+    /// <PREFIX>.tweets and <PREFIX>.tweets.dead. They are declared where they do not exist.
     #[arg(
         long = "rabbitmq-prefix",
         env = "CLIMA_RABBITMQ_PREFIX",

@@ -12,6 +12,7 @@ mod error;
 mod producer;
 pub mod topology;
 
+use clima_service::connections::ConnectionMetrics;
 use clima_service::process::RunError;
 use clima_writer_core::Writer;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,8 @@ pub async fn serve(mut writer: Writer, rabbitmq: RabbitmqConfig) -> Result<(), R
     let ready = writer.process.readiness.part("rabbitmq");
     let destination = rabbitmq.names().tweets;
     let (producer, connection) = Producer::new(rabbitmq, destination, ready);
+    let connections = ConnectionMetrics::register(&mut writer.process.registry);
+    let connection = connection.counted(connections.to("rabbitmq", "publish"));
     writer.process.tasks.spawn("producer", connection.run());
     writer.serve(producer).await
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use clima_proto::clima::v1::TweetEvent;
 use clima_service::backoff::Backoff;
+use clima_service::connections::Connections;
 use clima_service::readiness::Part;
 use clima_writer_core::{PublishError, Publisher};
 use futures::StreamExt as _;
@@ -83,6 +84,7 @@ impl Producer {
             config,
             destination,
             ready,
+            connections: Connections::default(),
             state: publish,
         };
         (Self { state }, connection)
@@ -140,10 +142,20 @@ pub struct ProducerConnection {
     config: RabbitmqConfig,
     destination: Destination,
     ready: Part,
+    connections: Connections,
     state: watch::Sender<State>,
 }
 
 impl ProducerConnection {
+    /// Tells its connections to these metrics.
+    #[must_use]
+    pub fn counted(self, connections: Connections) -> Self {
+        Self {
+            connections,
+            ..self
+        }
+    }
+
     /// Connects, and connects again whenever the connection or one of its channels fails.
     ///
     /// # Errors
@@ -164,7 +176,10 @@ impl ProducerConnection {
             let error = match within(OPEN_LIMIT, self.open()).await {
                 Ok((connection, channels)) => {
                     delays.reset();
+                    // Reached once: a writer that is taken out of service when its broker is away would only come
+                    // back later than the broker. Until then it refuses at once.
                     self.ready.set(true);
+                    let _up = self.connections.made();
                     tracing::info!("connected");
                     let error = self.watch(&connection, channels).await;
                     self.state.send_replace(State::Disconnected);
@@ -174,7 +189,6 @@ impl ProducerConnection {
                 Err(error) => ProducerError::Lost(error.to_string()),
             };
             self.state.send_replace(State::Disconnected);
-            self.ready.set(false);
             tracing::warn!(%error, "not connected");
             tokio::time::sleep(delays.next_delay()).await;
         }

@@ -46,7 +46,7 @@ pub async fn a_killed_valkey_costs_nothing(broker: &impl Broker) {
 }
 
 /// A count that a crash could take back is no count.
-pub async fn nothing_is_taken_while_valkey_is_not_durable(broker: &impl Broker) {
+pub async fn nothing_is_counted_while_valkey_is_not_durable(broker: &impl Broker) {
     broker.publish(records(100)).await;
     config_set(broker, "everysec").await;
     let consumer = broker.start_consumer().await;
@@ -90,12 +90,12 @@ pub async fn two_consumers_share_the_work_and_count_everything_once(broker: &imp
     assert_counted_once(broker, BACKLOG).await;
 }
 
-async fn kill(broker: &impl Broker, part: Part) {
+pub(super) async fn kill(broker: &impl Broker, part: Part) {
     let outcome = broker.stack().kill(part).await;
     assert!(outcome.is_ok(), "{outcome:?}");
 }
 
-async fn start(broker: &impl Broker, part: Part) {
+pub(super) async fn start(broker: &impl Broker, part: Part) {
     let outcome = broker.stack().start_part(part).await;
     assert!(outcome.is_ok(), "{outcome:?}");
 }

@@ -8,12 +8,14 @@ mod claims;
 mod faults;
 mod process;
 mod records;
+mod standing;
 
 use clima_local::{Part, Stack};
 
 pub use claims::*;
 pub use faults::*;
 pub use process::RunningConsumer;
+pub use standing::*;
 
 /// A broker with an empty topic or queue, beside an empty Valkey. The claims have both for themselves.
 #[allow(async_fn_in_trait)]
@@ -48,9 +50,13 @@ macro_rules! consumer_contract {
             a_newer_schema_stops_the_consumer_and_loses_nothing,
             a_consumer_that_is_killed_again_and_again_counts_everything_once,
             a_killed_valkey_costs_nothing,
-            nothing_is_taken_while_valkey_is_not_durable,
+            nothing_is_counted_while_valkey_is_not_durable,
             a_killed_broker_costs_nothing,
             two_consumers_share_the_work_and_count_everything_once,
+            a_consumer_that_starts_without_valkey_tells_how_long_its_tweets_wait,
+            a_dead_letter_that_cannot_be_published_is_in_hand_and_ages,
+            a_broker_that_is_away_leaves_the_consumer_ready_and_its_age_grows,
+            a_key_that_needs_repair_makes_the_consumer_unready_until_it_is_repaired,
         );
     };
     ($broker:expr; $($claim:ident,)*) => {$(

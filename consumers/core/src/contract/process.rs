@@ -1,6 +1,8 @@
 //! The consumer's process.
 
+use std::fmt::Debug;
 use std::net::TcpListener;
+use std::ops::RangeBounds;
 use std::process::{ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, kill};
@@ -79,12 +81,36 @@ impl RunningConsumer {
         .await;
     }
 
-    /// The value of a counter or gauge.
+    /// Waits until it is ready.
+    pub(super) async fn until_ready(&self) {
+        until("the consumer is ready", async || {
+            self.ask("/readyz").await.ends_with("\nready\n")
+        })
+        .await;
+    }
+
+    /// Waits until the age of its oldest record is within the range, in seconds.
+    pub(super) async fn until_age(&self, range: impl RangeBounds<f64> + Debug) {
+        until(&format!("the age is in {range:?}"), async || {
+            let age = self
+                .value("clima_consumer_oldest_unacknowledged_age_seconds")
+                .await;
+            age.is_some_and(|age| range.contains(&age))
+        })
+        .await;
+    }
+
+    /// The value of a counter whose one label is the broker.
     pub(super) async fn metric(&self, name: &str) -> Option<u64> {
+        self.value(name).await.map(|value| value as u64)
+    }
+
+    /// The value of a metric whose one label is the broker.
+    async fn value(&self, name: &str) -> Option<f64> {
         let answer = self.ask("/metrics").await;
         let line = answer.lines().find_map(|line| {
-            line.strip_prefix(name)
-                .and_then(|rest| rest.strip_prefix(' '))
+            let labels = line.strip_prefix(name)?.strip_prefix('{')?;
+            labels.split_once("} ").map(|(_, value)| value)
         })?;
         line.parse().ok()
     }

@@ -26,6 +26,15 @@ pub(super) fn event(sequence: u64) -> TweetEvent {
     event::new(id, tweet, SystemTime::now())
 }
 
+/// The record of an event that was received an hour ago.
+pub(super) fn old_record() -> Vec<u8> {
+    let mut event = event(0);
+    if let Some(received_at) = &mut event.received_at {
+        received_at.seconds -= 3_600;
+    }
+    event.encode_to_vec()
+}
+
 /// The records of so many events, with sequences from 0.
 pub(super) fn records(events: u64) -> Vec<Vec<u8>> {
     (0..events).map(|n| event(n).encode_to_vec()).collect()

@@ -5,6 +5,7 @@ use std::time::Duration;
 use bb8_redis::bb8;
 use bb8_redis::redis::aio::MultiplexedConnection;
 use bb8_redis::redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, cmd};
+use clima_service::connections::{Connections, Up};
 use tracing::{debug, info};
 
 use super::durability;
@@ -23,6 +24,7 @@ const LIBRARY: &str = concat!(
 pub(super) struct Connection {
     redis: MultiplexedConnection,
     usable: bool,
+    _up: Up,
 }
 
 impl Connection {
@@ -68,14 +70,24 @@ impl Connection {
 pub(super) struct Connector {
     client: Client,
     config: AsyncConnectionConfig,
+    connections: Connections,
 }
 
 impl Connector {
-    pub(super) fn new(client: Client, connect: Duration, response: Duration) -> Self {
+    pub(super) fn new(
+        client: Client,
+        connect: Duration,
+        response: Duration,
+        connections: Connections,
+    ) -> Self {
         let config = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(connect))
             .set_response_timeout(Some(response));
-        Self { client, config }
+        Self {
+            client,
+            config,
+            connections,
+        }
     }
 }
 
@@ -91,6 +103,7 @@ impl bb8::ManageConnection for Connector {
         let mut connection = Connection {
             redis,
             usable: true,
+            _up: self.connections.made(),
         };
         // First, because a server that is loading its data tells wrong settings, but does not answer this.
         connection.ping().await?;

@@ -37,15 +37,38 @@ pub enum StoreError {
     },
 }
 
+/// Refusals that end by themselves: the server loads its data, runs a script, or waits for its primary.
+const PASSING: [&str; 5] = ["LOADING", "BUSY", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN"];
+
 impl StoreError {
+    /// All kinds.
+    pub(crate) const KINDS: [&str; 5] = [
+        "not_durable",
+        "unreachable",
+        "timeout",
+        "refused",
+        "unexpected_reply",
+    ];
+
     /// A name for logs and labels of metrics.
     pub fn kind(&self) -> &'static str {
+        let [not_durable, unreachable, timeout, refused, unexpected] = Self::KINDS;
         match self {
-            Self::NotDurable { .. } => "not_durable",
-            Self::Unreachable(_) => "unreachable",
-            Self::Timeout(_) => "timeout",
-            Self::Refused { .. } => "refused",
-            Self::UnexpectedReply { .. } => "unexpected_reply",
+            Self::NotDurable { .. } => not_durable,
+            Self::Unreachable(_) => unreachable,
+            Self::Timeout(_) => timeout,
+            Self::Refused { .. } => refused,
+            Self::UnexpectedReply { .. } => unexpected,
+        }
+    }
+
+    /// Whether somebody has to act: the server is there, and will say no until it is repaired. An outage is
+    /// none of these, and a server that is about to answer neither.
+    pub(crate) fn needs_repair(&self) -> bool {
+        match self {
+            Self::NotDurable { .. } | Self::UnexpectedReply { .. } => true,
+            Self::Refused { code, .. } => !PASSING.contains(&code.as_str()),
+            Self::Unreachable(_) | Self::Timeout(_) => false,
         }
     }
 

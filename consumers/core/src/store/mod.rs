@@ -16,6 +16,7 @@ use std::fmt;
 
 use bb8_redis::redis::{Client, Cmd, Value, cmd};
 use clima_proto::event::CheckedEvent;
+use clima_service::connections::Connections;
 use tracing::warn;
 
 pub use config::{MAX_TTL, MIN_TTL, StoreConfig, StoreConfigError, WaitAof};
@@ -53,9 +54,26 @@ impl CountStore {
     ///
     /// A value of the configuration is out of its range.
     pub fn new(config: StoreConfig) -> Result<Self, StoreConfigError> {
+        Self::counted(config, Connections::default())
+    }
+
+    /// The same, with its connections told to these metrics.
+    ///
+    /// # Errors
+    ///
+    /// A value of the configuration is out of its range.
+    pub fn counted(
+        config: StoreConfig,
+        connections: Connections,
+    ) -> Result<Self, StoreConfigError> {
         config.check()?;
         let client = Client::open(config.url.as_str()).map_err(StoreConfigError::Url)?;
-        let connector = Connector::new(client, config.connect_timeout, config.response_timeout);
+        let connector = Connector::new(
+            client,
+            config.connect_timeout,
+            config.response_timeout,
+            connections,
+        );
         let wait = config.connect_timeout + config.response_timeout;
         Ok(Self {
             pool: Pool::new(connector, config.connections, wait),

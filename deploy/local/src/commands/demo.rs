@@ -17,12 +17,15 @@ pub(crate) struct Args {
     /// Tweets that Locust posts [default: that of the load profile]
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u64).range(1..))]
     requests: Option<u64>,
-    /// Use consecutive ports from this one on; 0 finds free ones
+    /// Use 19 consecutive ports from this one on; 0 finds free ones [default: 8080 and the others of
+    /// docs/running.md]
     #[arg(long, value_name = "PORT")]
     port_base: Option<u16>,
     /// The folder of the project, with locust/ in it [default: where clima-local was built]
     #[arg(long, value_name = "DIR", default_value = PROJECT, hide_default_value = true)]
     project: PathBuf,
+    #[command(flatten)]
+    runtime: super::runtime::RuntimeArgs,
 }
 
 /// Two folders above this crate.
@@ -45,13 +48,12 @@ pub(crate) async fn run(args: Args, state_dir: &Path) -> anyhow::Result<()> {
     state.clear()?;
     let mut interrupted = super::end_signals()?;
     let demo = async {
-        let stack = Stack::builder()
+        let builder = Stack::builder()
             .servers()
             .services()
             .claimed(state)
-            .ports(Ports::of(args.port_base))
-            .start()
-            .await?;
+            .ports(Ports::of(args.port_base));
+        let stack = args.runtime.apply(builder).start().await?;
         let outcome = show(&args, &locust, &stack).await;
         stack.shutdown().await?;
         outcome

@@ -8,6 +8,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use clap::ValueEnum as _;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::{Child, Command};
@@ -61,6 +62,12 @@ fn spawn(args: &Args, state_dir: &Path, log: &Path) -> anyhow::Result<Child> {
     }
     if args.servers_only {
         command.arg("--servers-only");
+    }
+    if let Some(runtime) = args.runtime.runtime.to_possible_value() {
+        command.arg("--runtime").arg(runtime.get_name());
+    }
+    if args.runtime.no_build {
+        command.arg("--no-build");
     }
     if let Some(bin_dir) = &args.bin_dir {
         command.arg("--bin-dir").arg(bin_dir);

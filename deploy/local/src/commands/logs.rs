@@ -5,10 +5,13 @@ use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context as _, ensure};
-use clima_local::Part;
+use clima_local::{Part, logs_command};
 
-/// Becomes `tail`, which knows how to follow a file.
+/// Becomes `tail`, which knows how to follow a file, or `docker`, which knows how to follow a container.
 pub(crate) fn run(part: Part, follow: bool, state_dir: &Path) -> anyhow::Result<()> {
+    if let Some(mut logs) = logs_command(state_dir, part, follow)? {
+        return Err(logs.exec()).context("cannot start docker");
+    }
     let log = state_dir.join(format!("logs/{part}.log"));
     ensure!(
         log.is_file(),

@@ -12,6 +12,7 @@ pub(crate) mod logs;
 pub(crate) mod part;
 pub(crate) mod redrive;
 pub(crate) mod reset;
+mod runtime;
 pub(crate) mod status;
 pub(crate) mod up;
 

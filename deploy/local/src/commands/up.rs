@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::bail;
 use clima_local::{Part, Ports, Stack, StateDir};
 
-use super::detach;
+use super::{detach, runtime};
 use crate::control::Server;
 
 /// Options of `up`.
@@ -15,18 +15,21 @@ pub(crate) struct Args {
     /// Return when everything is ready and leave it running; end it with `clima-local down`
     #[arg(long)]
     pub(crate) detach: bool,
-    /// Use consecutive ports from this one on; 0 finds free ones
+    /// Use 19 consecutive ports from this one on; 0 finds free ones [default: 8080 and the others of
+    /// docs/running.md]
     #[arg(long, value_name = "PORT")]
     pub(crate) port_base: Option<u16>,
-    /// Forget the data and logs of earlier runs in the state folder
+    /// Begin empty: forget the data and logs of earlier runs in the state folder
     #[arg(long)]
     pub(crate) fresh: bool,
-    /// Start Kafka, RabbitMQ and Valkey only
+    /// Start Kafka, RabbitMQ and Valkey, and none of our services
     #[arg(long)]
     pub(crate) servers_only: bool,
-    /// The folder of the services' binaries [default: that of clima-local]
+    /// The folder of the services' binaries, which run natively [default: that of clima-local]
     #[arg(long, value_name = "DIR")]
     pub(crate) bin_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) runtime: runtime::RuntimeArgs,
 }
 
 /// Starts the stack; without `--detach`, returns when it is down again.
@@ -53,10 +56,19 @@ pub(crate) async fn run(args: Args, state_dir: &Path) -> anyhow::Result<()> {
     };
     server.serve(Arc::clone(&stack));
     announce(&stack, state_dir);
+    let pages = async {
+        if !args.servers_only {
+            for (name, address) in stack.show_pages(!args.runtime.no_build).await {
+                println!("{name:<18} {address}");
+            }
+        }
+        std::future::pending::<()>().await;
+    };
 
     let asker = tokio::select! {
         asker = server.asked_down() => Some(asker),
         _ = ends.recv() => None,
+        () = pages => None, // cannot be: it never ends
     };
     eprintln!("stopping everything; once more to kill");
     let outcome = tokio::select! {
@@ -78,6 +90,7 @@ async fn start(args: &Args, state: StateDir) -> anyhow::Result<Arc<Stack>> {
     if !args.servers_only {
         builder = builder.services();
     }
+    builder = args.runtime.apply(builder);
     if let Some(bin_dir) = &args.bin_dir {
         builder = builder.bin_dir(bin_dir);
     }

@@ -54,7 +54,9 @@ fn read(
     {
         all.add_partition(&config.dead_topic, partition.id());
     }
-    let mut returned = TopicPartitionList::new();
+    // All ends are read before the first letter is returned: one that is set aside again meanwhile is for the next
+    // time.
+    let mut open = Vec::new();
     for partition in client.committed_offsets(all, TIMEOUT)?.elements() {
         let number = partition.partition();
         let (low, high) = client.fetch_watermarks(&config.dead_topic, number, TIMEOUT)?;
@@ -62,6 +64,10 @@ fn read(
             Offset::Offset(next) => next.max(low),
             _ => low,
         };
+        open.push((number, first, high));
+    }
+    let mut returned = TopicPartitionList::new();
+    for (number, first, high) in open {
         let mut one = TopicPartitionList::new();
         one.add_partition_offset(&config.dead_topic, number, Offset::Offset(first))?;
         client.assign(&one)?;

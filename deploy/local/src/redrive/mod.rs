@@ -25,6 +25,6 @@ pub struct Redriven {
 pub async fn redrive(stack: &StackFile) -> anyhow::Result<Redriven> {
     Ok(Redriven {
         kafka: kafka::redrive(&stack.addresses[&Part::Kafka]).await?,
-        rabbitmq: rabbitmq::redrive(&stack.addresses[&Part::Rabbitmq]).await?,
+        rabbitmq: rabbitmq::redrive(&stack.rabbitmq.url(&stack.addresses[&Part::Rabbitmq])).await?,
     })
 }

@@ -7,9 +7,8 @@ use clima_writer_rabbitmq::{Message, Producer, RabbitmqConfig, connect};
 use lapin::options::{BasicAckOptions, BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 
-pub(super) async fn redrive(address: &str) -> anyhow::Result<u64> {
-    let url = format!("amqp://guest:guest@{address}/%2f");
-    let config = RabbitmqConfig::new(&url).map_err(anyhow::Error::msg)?;
+pub(super) async fn redrive(url: &str) -> anyhow::Result<u64> {
+    let config = RabbitmqConfig::new(url).map_err(anyhow::Error::msg)?;
     let Names { tweets, dead, .. } = config.names();
     let connection = connect(&config, "redrive").await?;
     let channel = connection.create_channel().await?;

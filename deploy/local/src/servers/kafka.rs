@@ -4,7 +4,6 @@ use std::ffi::OsString;
 use std::fs;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -163,7 +162,5 @@ pub(crate) fn launch(
         folder: installed.to_owned(),
         log: state.join("logs/kafka.log"),
         leader: None,
-        probe: settings.probe(),
-        grace: Duration::from_secs(15),
     })
 }

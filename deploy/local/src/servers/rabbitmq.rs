@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use crate::launch::Launch;
-use crate::probe::Probe;
 
 /// The node's data lies in a folder of this name, so it stays the same when the ports change. Nodes
 /// of several stacks can share it: each has its own port mapper, and so they never meet.
@@ -75,7 +73,5 @@ disk_free_limit.absolute = 64MB
         folder: data,
         log: state.join("logs/rabbitmq.log"),
         leader: Some("beam.smp"),
-        probe: Probe::Rabbitmq(format!("127.0.0.1:{amqp}")),
-        grace: Duration::from_secs(20),
     })
 }

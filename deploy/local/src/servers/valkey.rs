@@ -2,10 +2,8 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use crate::launch::Launch;
-use crate::probe::Probe;
 
 /// How a program of the root folder runs outside it: the loader, and its arguments.
 pub(crate) fn command(root: &Path, program: &str) -> (PathBuf, Vec<String>) {
@@ -53,7 +51,5 @@ save \"\"
         folder: data,
         log: state.join("logs/valkey.log"),
         leader: None,
-        probe: Probe::Valkey(format!("127.0.0.1:{port}")),
-        grace: Duration::from_secs(10),
     })
 }

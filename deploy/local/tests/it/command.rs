@@ -16,6 +16,8 @@ fn clima_local(state: &Path, args: &[&str]) -> Command {
         .args(args)
         .arg("--state-dir")
         .arg(state)
+        // Process ids are what most of these tests look at.
+        .env("CLIMA_RUNTIME", "native")
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command

@@ -1,7 +1,8 @@
 //! The configuration of all six services, as a person meets it who runs the binaries.
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _};
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
@@ -87,6 +88,8 @@ const WRITERS: [Setting; 2] = [
     ),
 ];
 
+const PAGES: [Setting; 1] = [("cors-origins", None, Some("https://clima.example,null"))];
+
 const GROUP: [Setting; 2] = [("kafka-group", None, None), ("kafka-instance", None, None)];
 
 struct Service {
@@ -101,7 +104,7 @@ fn services() -> [Service; 6] {
     };
     [
         service(Part::Rest, &[&REST]),
-        service(Part::Gateway, &[&GRPC, &WRITERS]),
+        service(Part::Gateway, &[&GRPC, &WRITERS, &PAGES]),
         service(Part::WriterKafka, &[&GRPC, &KAFKA]),
         service(Part::WriterRabbitmq, &[&GRPC, &RABBITMQ]),
         service(Part::ConsumerKafka, &[&VALKEY, &KAFKA, &GROUP]),
@@ -354,6 +357,33 @@ async fn a_service_that_never_reached_anything_ends_well_and_logs_no_password() 
         let text = rest.await.unwrap();
         assert_eq!(ended.code(), Some(0), "{}: {text}", service.part);
         assert!(!text.contains("hunter2"), "{text}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_whose_log_cannot_be_written_goes_on() {
+    for service in services() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let admin = free.local_addr().unwrap();
+        drop(free);
+        let full = File::options().write(true).open("/dev/full").unwrap();
+        let mut command = service.right();
+        command
+            .stderr(full)
+            .env("CLIMA_LOG", "debug")
+            .env("CLIMA_ADMIN_LISTEN", admin.to_string());
+        let mut running = Running(command.spawn().unwrap());
+        until("the admin port", async || {
+            assert_eq!(running.0.try_wait().unwrap(), None, "{}", service.part);
+            TcpStream::connect(admin).ok()
+        })
+        .await;
+        terminate(running.0.id());
+        let ended = until("the end of the process", async || {
+            running.0.try_wait().unwrap()
+        })
+        .await;
+        assert_eq!(ended.code(), Some(0), "{}", service.part);
     }
 }
 

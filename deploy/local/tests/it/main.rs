@@ -6,11 +6,17 @@
 // Helpers of tests are tests too, which the lint does not know.
 #![allow(clippy::unwrap_used)]
 
+// How the generated parts of the documentation are compared.
+#[path = "../docs/block.rs"]
+mod block;
 mod command;
 mod configuration;
 mod data;
+mod docker;
+mod exposition;
 mod http;
 mod input;
+mod metrics;
 mod promise;
 mod services;
 mod shared;

@@ -26,6 +26,7 @@ pub(crate) const LONG: Duration = Duration::from_secs(14);
 pub(crate) struct Running {
     pub(crate) admin: SocketAddr,
     pub(crate) public: SocketAddr,
+    pub(crate) internal: SocketAddr,
     channels: (Channel, Channel),
     shutdown: CancellationToken,
     running: JoinHandle<Result<(), RunError>>,
@@ -56,6 +57,7 @@ impl Running {
         Self {
             admin: gateway.admin_address().unwrap(),
             public,
+            internal,
             channels: (channel(public), channel(internal)),
             shutdown,
             running: tokio::spawn(gateway.serve()),

@@ -9,3 +9,4 @@ mod gateway;
 mod outages;
 mod replicas;
 mod stopping;
+mod web;

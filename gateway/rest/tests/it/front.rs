@@ -76,12 +76,26 @@ impl Front {
         .await;
     }
 
+    /// Waits until the metrics have this line, below `clima_`.
+    pub(crate) async fn counts(&self, line: &str) {
+        until(&format!("the metrics to say {line}"), async || {
+            let metrics = self.admin("/metrics").await.body;
+            metrics
+                .lines()
+                .any(|found| found.strip_prefix("clima_") == Some(line))
+                .then_some(())
+        })
+        .await;
+    }
+
     /// Waits until a tweet is on its second attempt.
     pub(crate) async fn retried(&self) {
         until("a tweet to be retried", async || {
             let metrics = self.admin("/metrics").await.body;
             metrics
-                .contains("clima_ingest_retries_total{")
+                .lines()
+                .filter_map(|line| line.strip_prefix("clima_ingest_retries_total{"))
+                .any(|retries| !retries.ends_with("} 0"))
                 .then_some(())
         })
         .await;

@@ -16,6 +16,27 @@ async fn a_body_that_does_not_come_in_time_is_408() {
     assert_eq!(answer.json()["code"], 4);
     assert_eq!(answer.fate(), "NOT_COUNTED");
     assert!(upstream.calls().is_empty());
+    front.counts("http_responses_total{status=\"408\"} 1").await;
+    front
+        .counts("tweets_refused_total{code=\"DEADLINE_EXCEEDED\",fate=\"NOT_COUNTED\"} 1")
+        .await;
+}
+
+#[tokio::test]
+async fn a_tweet_in_flight_and_an_open_connection_are_told_for_as_long_as_they_last() {
+    let (front, upstream) = Front::with_upstream(&["--deadline=2s"]).await;
+    upstream.always(Act::Hold);
+    let mut connection = front.connect().await;
+    connection.send(tweet(&[], TWEET)).await;
+    front.counts("tweets_in_flight 1").await;
+    front.counts("http_connections 1").await;
+    // A client that has closed its half may still read: its tweet goes on to the deadline.
+    drop(connection);
+    front.counts("tweets_in_flight 0").await;
+    front.counts("http_connections 0").await;
+    front
+        .counts("tweets_refused_total{code=\"DEADLINE_EXCEEDED\",fate=\"MAYBE_COUNTED\"} 1")
+        .await;
 }
 
 #[tokio::test]
@@ -103,6 +124,10 @@ async fn a_tweet_beyond_those_in_flight_is_429_and_a_place_is_free_again_afterwa
     }
     let answer = front.send(&[], TWEET).await;
     assert_eq!(answer.status, 429, "{answer:?}");
+    front.counts("http_responses_total{status=\"429\"} 1").await;
+    front
+        .counts("tweets_refused_total{code=\"RESOURCE_EXHAUSTED\",fate=\"NOT_COUNTED\"} 1")
+        .await;
     assert_eq!(answer.json()["code"], 8);
     assert_eq!(answer.header("retry-after"), Some("1"));
     assert_eq!(answer.detail("RetryInfo").unwrap()["retryDelay"], "1s");

@@ -7,6 +7,7 @@ mod accepted;
 mod front;
 mod http;
 mod limits;
+mod openapi;
 mod outages;
 mod refused;
 mod stopping;

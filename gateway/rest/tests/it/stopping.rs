@@ -34,9 +34,9 @@ async fn metrics_tell_what_became_of_tweets() {
     assert!(media.starts_with("application/openmetrics-text"), "{media}");
     for line in [
         "clima_tweets_accepted_total 1",
-        "clima_tweets_refused_total{code=\"DeadlineExceeded\"} 1",
+        "clima_tweets_refused_total{code=\"DEADLINE_EXCEEDED\",fate=\"MAYBE_COUNTED\"} 1",
         "clima_tweets_accept_latency_seconds_count 1",
-        "clima_ingest_batch_events_count{service=\"gateway\"} 2",
+        "clima_ingest_batch_tweets_count{to=\"gateway\"} 2",
     ] {
         assert!(metrics.body.lines().any(|found| found == line), "{line}");
     }

@@ -10,6 +10,9 @@ use clima_proto::wethertweet::WeatherTweetRequest;
 use clima_proto::wethertweet::weather_tweet_service_client::WeatherTweetServiceClient;
 use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Status};
+use tonic_health::pb::HealthCheckRequest;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
 
 use super::RunningWriter;
 
@@ -31,6 +34,7 @@ pub(super) type Answer = Result<TweetId, (Status, Option<TweetId>)>;
 pub(super) struct Client {
     public: WeatherTweetServiceClient<Channel>,
     internal: TweetIngestServiceClient<Channel>,
+    health: HealthClient<Channel>,
 }
 
 impl Client {
@@ -43,6 +47,7 @@ impl Client {
         Self {
             public: WeatherTweetServiceClient::new(channel(writer.public)),
             internal: TweetIngestServiceClient::new(channel(writer.internal)),
+            health: HealthClient::new(channel(writer.public)),
         }
     }
 
@@ -94,6 +99,13 @@ impl Client {
                 Err((status, id))
             }
         }
+    }
+
+    /// Whether the writer says that it is in service.
+    pub(super) async fn serving(&self) -> bool {
+        let asked = HealthCheckRequest::default();
+        let answer = self.health.clone().check(asked).await;
+        answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving)
     }
 
     pub(super) async fn ingest(

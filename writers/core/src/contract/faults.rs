@@ -76,6 +76,34 @@ pub async fn a_writer_that_starts_before_its_broker_works_once_that_is_there(bro
     assert!(ids(&broker.published().await).contains(&id));
 }
 
+/// Readiness says that the broker was reached once. Every writer has the same broker, so taking one out of service
+/// when that is away would help nobody, and it would come back later than the broker.
+pub async fn a_writer_is_in_service_once_its_broker_was_reached_and_stays_so(broker: &impl Broker) {
+    broker.kill().await;
+    let client = Client::of(&broker.start_writer(PLENTY).await);
+    let answer = client.send_within(tweet(4), Duration::from_secs(1)).await;
+    assert!(answer.is_err(), "accepted by a broker that is not there");
+    assert!(!client.serving().await);
+    broker.start().await;
+    client.send_until_accepted().await;
+    let serving = async {
+        while !client.serving().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let serving = tokio::time::timeout(Duration::from_secs(30), serving).await;
+    assert!(
+        serving.is_ok(),
+        "not in service with a broker that is there"
+    );
+    broker.kill().await;
+    let answer = client.send_within(tweet(5), Duration::from_secs(1)).await;
+    assert!(answer.is_err(), "accepted by a broker that is not there");
+    assert!(client.serving().await);
+    broker.start().await;
+    client.send_until_accepted().await;
+}
+
 /// A broker that does not answer leaves the caller in doubt, at the caller's deadline, and says so.
 pub async fn a_stalled_broker_makes_tweets_ambiguous_at_their_deadline(broker: &impl Broker) {
     let client = Client::of(&broker.start_writer(PLENTY).await);

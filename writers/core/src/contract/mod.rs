@@ -74,6 +74,7 @@ macro_rules! writer_contract {
             every_one_of_many_concurrent_tweets_that_was_ok_is_published,
             a_killed_broker_loses_nothing_that_was_ok,
             a_writer_that_starts_before_its_broker_works_once_that_is_there,
+            a_writer_is_in_service_once_its_broker_was_reached_and_stays_so,
             a_stalled_broker_makes_tweets_ambiguous_at_their_deadline,
             more_than_the_limit_in_flight_is_refused_at_once,
             a_draining_writer_answers_what_is_in_flight,
