@@ -81,6 +81,15 @@ impl RunningConsumer {
         .await;
     }
 
+    /// Waits until `part` is all that it is not ready for want of.
+    pub(super) async fn until_missing_only(&self, part: &str) {
+        let alone = format!("not ready: {part}\n");
+        until(&format!("the consumer misses only {part}"), async || {
+            self.ask("/readyz").await.ends_with(&alone)
+        })
+        .await;
+    }
+
     /// Waits until it is ready.
     pub(super) async fn until_ready(&self) {
         until("the consumer is ready", async || {

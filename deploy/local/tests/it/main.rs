@@ -6,7 +6,8 @@
 // Helpers of tests are tests too, which the lint does not know.
 #![allow(clippy::unwrap_used)]
 
-// How the generated parts of the documentation are compared.
+// How the generated parts of the documentation are compared. The other pages use more of it.
+#[allow(dead_code)]
 #[path = "../docs/block.rs"]
 mod block;
 mod command;

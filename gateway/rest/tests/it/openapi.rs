@@ -262,12 +262,11 @@ async fn the_document_tells_the_limits_of_this_front_and_the_comments_of_the_pro
     let text = operation["description"].as_str().unwrap();
     assert!(text.contains("counted exactly once"), "{text}");
     let schema = request_schema(&document, operation);
-    assert_eq!(
-        schema["description"],
-        "A report of the weather in one municipality."
-    );
-    let humidity = &schema["properties"]["humidity"]["description"];
-    assert_eq!(humidity, "Relative humidity in whole per cent, 0 to 100.");
+    let text = schema["description"].as_str().unwrap();
+    assert!(text.starts_with("A report of the weather"), "{text}");
+    let humidity = schema["properties"]["humidity"]["description"].as_str();
+    let text = humidity.unwrap();
+    assert!(text.starts_with("Relative humidity"), "{text}");
 }
 
 #[tokio::test]
