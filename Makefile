@@ -48,7 +48,7 @@ docs: ## write the generated parts of docs/ anew; `make test` only compares them
 sbom: ## what each binary is made of, to target/sbom (CycloneDX)
 	deploy/local/tools/sbom.sh
 
-lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python, Go
+lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python, Go, containers
 	deploy/local/tools/lint.sh
 
 pictures: ## draw the pictures of the documentation from docs/images/*.dot

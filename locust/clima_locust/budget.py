@@ -9,20 +9,12 @@ Users are greenlets: nothing here is interrupted except where it waits, so no lo
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
 
 from gevent.event import Event
 
 LARGEST_LEASE = 200
 # A worker asks for its next lease when so few requests are left, so that its users need not wait for it.
 ASK_BELOW = 50
-
-
-class Budget(Protocol):
-    """What a user takes its requests from."""
-
-    def take(self) -> bool:
-        """Takes one request; False when all are taken. May wait."""
 
 
 class LocalBudget:
@@ -32,6 +24,7 @@ class LocalBudget:
         self._left = requests
 
     def take(self) -> bool:
+        """Takes one request; False when all are taken."""
         if self._left == 0:
             return False
         self._left -= 1
@@ -53,6 +46,7 @@ class LeasedBudget:
         return self._left
 
     def take(self) -> bool:
+        """Takes one request; False when all are taken. May wait."""
         while True:
             if self._left <= ASK_BELOW and not self._closed and self._answer is None:
                 self._answer = Event()

@@ -46,8 +46,12 @@ impl Backlog {
     /// When one of them does not answer.
     pub async fn read(stack: &StackFile) -> anyhow::Result<Self> {
         let kafka = stack.addresses[&Part::Kafka].clone();
-        let kafka = tokio::task::spawn_blocking(move || group_lag(&kafka)).await??;
-        let rabbitmq = queue_length(&stack.rabbitmq.url(&stack.addresses[&Part::Rabbitmq])).await?;
+        let kafka = tokio::task::spawn_blocking(move || group_lag(&kafka))
+            .await?
+            .context("Kafka does not tell what it holds")?;
+        let rabbitmq = queue_length(&stack.rabbitmq.url(&stack.addresses[&Part::Rabbitmq]))
+            .await
+            .context("RabbitMQ does not tell what it holds")?;
         let mut in_hand = 0;
         for part in [Part::ConsumerKafka, Part::ConsumerRabbitmq] {
             in_hand += unacknowledged(&stack.addresses[&part])

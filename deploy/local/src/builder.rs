@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 
 use crate::docker::{Containers, Project, Removal, Settings, port_lines};
 use crate::install::{self, Cache, Installed};
@@ -25,7 +25,6 @@ use crate::{Part, Ports, Stack, services};
 pub struct StackBuilder {
     parts: BTreeSet<Part>,
     ports: Ports,
-    state_dir: Option<PathBuf>,
     claimed: Option<StateDir>,
     bin_dir: Option<PathBuf>,
     env: BTreeMap<Part, Vec<(String, String)>>,
@@ -52,12 +51,6 @@ impl StackBuilder {
     /// Takes exactly these parts. The others have addresses too, where nobody listens.
     pub fn only(mut self, parts: impl IntoIterator<Item = Part>) -> Self {
         self.parts = parts.into_iter().collect();
-        self
-    }
-
-    /// Keeps data, settings and logs in this folder; what is there already is used.
-    pub fn state_dir(mut self, path: impl Into<PathBuf>) -> Self {
-        self.state_dir = Some(path.into());
         self
     }
 
@@ -134,10 +127,9 @@ impl StackBuilder {
             return self.start_containers().await;
         }
         let cache = Cache::locate()?;
-        let state = match (self.claimed.take(), &self.state_dir) {
-            (Some(state), _) => state,
-            (None, Some(path)) => StateDir::claim(path)?,
-            (None, None) => StateDir::temporary(&cache.runs())?,
+        let state = match self.claimed.take() {
+            Some(state) => state,
+            None => StateDir::temporary(&cache.runs())?,
         };
         let installed = install::ensure(&cache, &self.parts, &self.notices).await?;
         let ports = PortTable::choose(self.ports, &self.parts, Role::ALL, &cache.port_locks())?;
@@ -161,11 +153,10 @@ impl StackBuilder {
             self.bin_dir.is_none() && self.env.is_empty() && !self.fast_start && !self.breakable,
             "containers run the images of deploy/Dockerfile; other binaries and settings need the native runtime"
         );
-        let state = match (self.claimed.take(), &self.state_dir) {
-            (Some(state), _) => state,
-            (None, Some(path)) => StateDir::claim(path)?,
-            (None, None) => bail!("containers need a state folder that stays"),
-        };
+        let state = self
+            .claimed
+            .take()
+            .context("containers need a state folder that stays")?;
         let locks = Cache::locate()?.port_locks();
         let project = Project::of(state.path())?;
         let known = Settings::read(project.settings())?;

@@ -45,7 +45,7 @@ pub(crate) enum Command {
     Up(up::Args),
     /// Start everything empty, load it with Locust, compare what was accepted with what was counted, stop
     Demo(demo::Args),
-    /// Measure throughput, latency, CPU and memory on a fresh system of its own
+    /// Measure throughput, latency, CPU and memory on a fresh system of its own, always natively
     Bench(bench::Args),
     /// Kill, pause and cut off parts of a fresh system under load, and prove that every tweet was counted once
     Chaos(chaos::Args),

@@ -1,7 +1,7 @@
 //! A running stack: where its parts are, and what can be done to them.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant, SystemTime};
 
 use anyhow::{Context as _, bail, ensure};
@@ -142,12 +142,6 @@ impl Stack {
     #[must_use]
     pub fn state_dir(&self) -> &Path {
         self.state.path()
-    }
-
-    /// The file with a part's output, over all its starts. A container's is written when the stack is shut down.
-    #[must_use]
-    pub fn log_path(&self, part: Part) -> PathBuf {
-        self.state.path().join(format!("logs/{part}.log"))
     }
 
     /// Whether a part has a process. A paused one has.

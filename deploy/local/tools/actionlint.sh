@@ -7,7 +7,7 @@ set -euo pipefail
 version=1.7.12
 
 install_actionlint() {
-  need_command go "install Go 1.21 or newer"
+  need_go
   GOBIN=$1/bin go install "github.com/rhysd/actionlint/cmd/actionlint@v$version"
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Generates the clients, then checks and builds the examples in docs/clients, so that each can be started as
-# target/clients/bin/{go,python,typescript}.
+# Generates the clients, then checks and builds the examples in docs/clients. Prints the folder that holds one program for
+# each: go, python, typescript.
 set -euo pipefail
 # shellcheck source=deploy/local/tools/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -9,6 +9,7 @@ examples=$root/docs/clients
 bin=$root/target/clients/bin
 
 build_go() {
+  need_go
   cd "$examples/go"
   # The clone may be somebody else's, of which git tells Go nothing.
   export GOFLAGS="${GOFLAGS:-} -buildvcs=false"
@@ -33,8 +34,8 @@ build_python() {
 build_typescript() {
   cd "$examples/typescript"
   # Not `npm install`: what is in the lock file, and the client as it was generated now.
-  npm ci --loglevel=error --no-audit --no-fund --prefer-offline >&2
-  node_modules/.bin/tsc
+  run_npm ci --prefer-offline >&2
+  node_modules/.bin/tsc >&2
   launcher typescript node "$examples/typescript/dist/main.js"
 }
 
@@ -51,3 +52,4 @@ mkdir -p "$bin"
 for language in go python typescript; do
   ("build_$language")
 done
+printf '%s\n' "$bin"

@@ -14,15 +14,13 @@ grpcio=1.85.3
 protobuf=7.36.2
 
 install_go_plugins() {
-  need_command go "install Go 1.24 or newer"
+  need_go
   GOBIN=$1 go install "google.golang.org/protobuf/cmd/protoc-gen-go@v$go_messages"
   GOBIN=$1 go install "google.golang.org/grpc/cmd/protoc-gen-go-grpc@v$go_grpc"
 }
 
 install_es_plugin() {
-  need_command npm "install Node.js 20 or newer with npm"
-  npm install --loglevel=error --no-audit --no-fund --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 \
-    --prefix "$1" "@bufbuild/protoc-gen-es@$es_version" "@bufbuild/protobuf@$es_version"
+  run_npm install --prefix "$1" "@bufbuild/protoc-gen-es@$es_version" "@bufbuild/protobuf@$es_version"
 }
 
 install_python_plugin() {

@@ -10,7 +10,7 @@ version=2.40.3
 # Its go.mod excludes versions, which `go install` refuses, so it is built as a main module, in a copy: the module cache is
 # read-only.
 install_compose() {
-  need_command go "install Go 1.21 or newer"
+  need_go
   local module=github.com/docker/compose/v2 source
   source=$(go mod download -json "$module@v$version" | sed -n 's/^\t"Dir": "\(.*\)",\{0,1\}$/\1/p')
   [ -d "$source" ] || die "$module@v$version cannot be downloaded"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Prints the path of grpcurl, with which the tests speak to the gRPC ports as a stranger would; builds it
-# first where it is missing.
+# Prints the path of grpcurl, with which anybody can speak to the gRPC ports, as the documentation does; builds it first where
+# it is missing.
 set -euo pipefail
 # shellcheck source=deploy/local/tools/setup.sh
 . "$(dirname "${BASH_SOURCE[0]}")/setup.sh"
@@ -8,7 +8,7 @@ set -euo pipefail
 version=1.9.3
 
 install_grpcurl() {
-  need_command go "install Go 1.21 or newer"
+  need_go
   GOBIN=$1/bin go install "github.com/fullstorydev/grpcurl/cmd/grpcurl@v$version"
 }
 

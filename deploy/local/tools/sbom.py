@@ -35,16 +35,10 @@ def faults(bill: dict, packages: set[str]) -> list[str]:
     error = JsonStrictValidator(SchemaVersion.V1_5).validate_str(json.dumps(bill))
     if error is not None:
         return [f"does not follow the schema: {error}"]
-    listed = {
-        key(part) for part in [bill["metadata"]["component"], *bill["components"]]
-    }
+    listed = {key(part) for part in [bill["metadata"]["component"], *bill["components"]]}
     return [
         *(f"does not list {package}" for package in sorted(packages - listed)),
-        *(
-            f"has no licence for {key(part)}"
-            for part in bill["components"]
-            if not part.get("licenses")
-        ),
+        *(f"has no licence for {key(part)}" for part in bill["components"] if not part.get("licenses")),
     ]
 
 

@@ -69,6 +69,18 @@ install_once() {
   ) 9>"$target.lock"
 }
 
+need_go() {
+  need_command go "install Go 1.24 or newer"
+  # Some tools want a newer Go than ours; it is then fetched like any module. Distributions turn that off.
+  export GOTOOLCHAIN=auto
+}
+
+# run_npm ARGUMENT...: npm without its chatter. By default it retries for a minute per package before it says what is wrong.
+run_npm() {
+  need_command npm "install Node.js 20 or newer with npm"
+  npm --loglevel=error --no-audit --no-fund --fetch-retry-mintimeout=1000 --fetch-retry-maxtimeout=5000 "$@"
+}
+
 # make_venv FOLDER PIP-ARGUMENT...: a Python environment with what pip is told to install.
 make_venv() {
   local target=$1

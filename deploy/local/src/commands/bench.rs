@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clima_local::load::{Load, LoadReport, Until};
-use clima_local::{Counts, Part, Ports, RuntimeChoice, Stack, StateDir};
+use clima_local::{Counts, Part, Ports, Stack, StateDir};
 
 /// How long the counts may stand still before something is wrong.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -27,9 +27,6 @@ pub(crate) struct Args {
     /// Rounds; the median and the spread are printed
     #[arg(long, value_name = "COUNT", default_value_t = 5, value_parser = clap::value_parser!(u16).range(1..=50))]
     rounds: u16,
-    /// Where the parts run: their CPU time is read from their processes, so only `native` will do
-    #[arg(long, env = "CLIMA_RUNTIME", value_name = "WHERE", value_enum, default_value_t = RuntimeChoice::Auto)]
-    runtime: RuntimeChoice,
 }
 
 /// What one round measured.
@@ -41,12 +38,8 @@ struct Round {
     cpu: BTreeMap<Part, Duration>,
 }
 
-/// Measures on a fresh stack of its own, on free ports.
+/// Measures on a fresh stack of its own, on free ports, of processes: their CPU time and memory are read from `/proc`.
 pub(crate) async fn run(args: Args, state_dir: &Path) -> anyhow::Result<()> {
-    ensure!(
-        args.runtime != RuntimeChoice::Docker,
-        "bench measures processes of this machine, not containers; use --runtime native"
-    );
     let mut interrupted = super::end_signals()?;
     tokio::select! {
         outcome = measure(&args, state_dir) => outcome,

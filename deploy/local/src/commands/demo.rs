@@ -126,6 +126,8 @@ async fn locust(project: &Path) -> anyhow::Result<PathBuf> {
 
 async fn load(args: &Args, locust: &Path, stack: &Stack) -> anyhow::Result<Summary> {
     let file = stack.state_dir().join("locust.json");
+    // That of an earlier demo must not pass for this one's.
+    std::fs::remove_file(&file).ok();
     let mut command = Command::new(locust);
     command
         .arg("--headless")

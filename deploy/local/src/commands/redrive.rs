@@ -2,11 +2,13 @@
 
 use std::path::Path;
 
-use clima_local::{StackFile, redrive};
+use clima_local::redrive;
+
+use crate::control::running;
 
 /// Publishes the dead letters of both paths again.
 pub(crate) async fn run(state_dir: &Path) -> anyhow::Result<()> {
-    let returned = redrive(&StackFile::read(state_dir)?).await?;
+    let returned = redrive(&running(state_dir).await?).await?;
     println!(
         "dead letters returned: kafka={} rabbitmq={}",
         returned.kafka, returned.rabbitmq

@@ -3,7 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
-use clima_local::{Backlog, Counts, Part, StackFile};
+use clima_local::{Backlog, Counts, Part};
+
+use crate::control::running;
 
 /// How long the backlog may stand still.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -11,7 +13,7 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Waits until nothing is on its way, then empties Valkey. What is accepted meanwhile would be counted into
 /// the emptied database.
 pub(crate) async fn run(state_dir: &Path) -> anyhow::Result<()> {
-    let stack = StackFile::read(state_dir)?;
+    let stack = running(state_dir).await?;
     eprintln!("waiting until both paths have counted everything");
     Backlog::drained(&stack, PATIENCE).await?;
     let mut counts = Counts::connect(&stack.addresses[&Part::Valkey]).await?;

@@ -5,6 +5,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use clima_local::StackFile;
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::UnixStream;
 
@@ -25,6 +26,14 @@ impl fmt::Display for NotUp {
 }
 
 impl std::error::Error for NotUp {}
+
+/// Where the parts of the running stack are. The file alone does not tell that it runs: an `up` that was killed left it there.
+pub(crate) async fn running(state_dir: &Path) -> anyhow::Result<StackFile> {
+    match ask(state_dir, Request::Status).await? {
+        Reply::Starting => bail!("the stack is still being started"),
+        _ => StackFile::read(state_dir),
+    }
+}
 
 /// Asks, and waits for the answer as long as it takes.
 pub(crate) async fn ask(state_dir: &Path, request: Request) -> anyhow::Result<Reply> {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use clima_local::Part;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use client::{NotUp, ask};
+pub(crate) use client::{NotUp, ask, running};
 pub(crate) use server::Server;
 
 /// What a command asks for.

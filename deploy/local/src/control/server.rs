@@ -75,6 +75,8 @@ impl Server {
 
     /// From now on the parts can be asked about; keeps `stack.json` true as well.
     pub(crate) fn serve(&mut self, stack: Arc<Stack>) {
+        // Who hears that it is up may read the file next.
+        write_file(&stack);
         self.tasks.spawn(keep_file(Arc::clone(&stack)));
         self.shared.stack.set(stack).ok();
     }
@@ -179,9 +181,13 @@ fn status(stack: &Stack, part: Part) -> PartStatus {
 async fn keep_file(stack: Arc<Stack>) {
     loop {
         let changed = stack.changed();
-        if let Err(error) = StackFile::of(&stack).write(stack.state_dir()) {
-            eprintln!("{error:#}");
-        }
+        write_file(&stack);
         changed.await;
+    }
+}
+
+fn write_file(stack: &Stack) {
+    if let Err(error) = StackFile::of(stack).write(stack.state_dir()) {
+        eprintln!("{error:#}");
     }
 }

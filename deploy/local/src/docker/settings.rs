@@ -84,7 +84,6 @@ impl Settings {
 
     fn text(&self, ports: &[String]) -> String {
         let lines = [
-
             "# Made by clima-local for deploy/compose.yaml. The passwords are those in the volumes.".to_owned(),
             format!("{USER}={}", self.rabbitmq.user),
             format!("{PASSWORD}={}", self.rabbitmq.password),

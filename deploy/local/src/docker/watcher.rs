@@ -63,9 +63,7 @@ impl Watch {
             .await
             .context("the task that watches the containers has ended")
     }
-}
 
-impl Watch {
     /// Stops watching; what is known stays.
     pub(super) fn stop(&self) {
         self.task.abort();

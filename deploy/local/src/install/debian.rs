@@ -19,7 +19,7 @@ pub(crate) fn folder() -> String {
 
 /// Fills `folder` with the root file system.
 pub(crate) async fn install(folder: &Path, notices: &Notices) -> anyhow::Result<()> {
-    tools::ensure(&[tools::MMDEBSTRAP], notices).await?;
+    tools::ensure(&[tools::MMDEBSTRAP, tools::DEBIAN_KEYS], notices).await?;
     let mirror = mirror::debian();
     notices.say(format!(
         "installing RabbitMQ and Valkey of Debian {} from {mirror}: 250 MB, about a minute",

@@ -9,12 +9,17 @@ use tokio::process::Command;
 
 use crate::notices::Notices;
 
-/// A program and the Debian package that has it.
+/// A program, or the path of a file, and the Debian package that has it.
 pub(crate) type Tool = (&'static str, &'static str);
 
 pub(crate) const JAVA: Tool = ("java", "default-jre-headless");
 pub(crate) const MAVEN: Tool = ("mvn", "maven");
 pub(crate) const MMDEBSTRAP: Tool = ("mmdebstrap", "mmdebstrap");
+/// What Debian signs its packages with. Ubuntu's own mmdebstrap comes without.
+pub(crate) const DEBIAN_KEYS: Tool = (
+    "/usr/share/keyrings/debian-archive-keyring.gpg",
+    "debian-archive-keyring",
+);
 pub(crate) const UNSHARE: Tool = ("unshare", "util-linux");
 
 /// Installs the packages of the programs that are missing.

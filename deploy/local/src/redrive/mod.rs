@@ -7,6 +7,8 @@
 mod kafka;
 mod rabbitmq;
 
+use anyhow::Context as _;
+
 use crate::{Part, StackFile};
 
 /// How many dead letters of each path were returned.
@@ -24,7 +26,11 @@ pub struct Redriven {
 /// When a broker does not answer, or does not confirm. What was returned so far stays returned.
 pub async fn redrive(stack: &StackFile) -> anyhow::Result<Redriven> {
     Ok(Redriven {
-        kafka: kafka::redrive(&stack.addresses[&Part::Kafka]).await?,
-        rabbitmq: rabbitmq::redrive(&stack.rabbitmq.url(&stack.addresses[&Part::Rabbitmq])).await?,
+        kafka: kafka::redrive(&stack.addresses[&Part::Kafka])
+            .await
+            .context("the dead letters of Kafka cannot be returned")?,
+        rabbitmq: rabbitmq::redrive(&stack.rabbitmq.url(&stack.addresses[&Part::Rabbitmq]))
+            .await
+            .context("the dead letters of RabbitMQ cannot be returned")?,
     })
 }

@@ -10,20 +10,20 @@ use tokio::process::{Child, Command};
 
 use crate::wait::{lives, until};
 
-fn clima_local(state: &Path, args: &[&str]) -> Command {
+/// As processes, unless `args` say otherwise: process ids are what most tests look at.
+pub(crate) fn clima_local(state: &Path, args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_clima-local"));
     command
         .args(args)
         .arg("--state-dir")
         .arg(state)
-        // Process ids are what most of these tests look at.
         .env("CLIMA_RUNTIME", "native")
         .stdin(Stdio::null())
         .kill_on_drop(true);
     command
 }
 
-async fn run(state: &Path, args: &[&str]) -> Output {
+pub(crate) async fn run(state: &Path, args: &[&str]) -> Output {
     clima_local(state, args).output().await.unwrap()
 }
 
@@ -63,10 +63,17 @@ async fn the_servers_die_with_an_owner_that_is_killed_and_their_data_stays() {
     owner.kill().await.unwrap();
     nothing_lives(&pids).await;
 
-    let status = run(state.path(), &["status"]).await;
-    assert!(!status.status.success());
-    let text = String::from_utf8(status.stderr).unwrap();
-    assert!(text.contains("no stack is up"), "{text}");
+    // Its stack.json is still there; nobody believes it.
+    assert!(state.path().join(StackFile::NAME).exists());
+    for command in ["status", "reset", "redrive"] {
+        let asked = run(state.path(), &[command]).await;
+        assert!(!asked.status.success(), "{command}");
+        let text = String::from_utf8(asked.stderr).unwrap();
+        assert!(
+            text.contains("error: no stack is up in"),
+            "{command}: {text}"
+        );
+    }
 
     // What it left is no obstacle: socket, stack.json, and the data for other ports.
     assert!(state.path().join("control.sock").exists());

@@ -2,29 +2,14 @@
 //! `cargo test -p clima-local --test it -- --ignored docker` (docs/running-docker.md).
 
 use std::path::Path;
-use std::process::{Output, Stdio};
 
 use clima_local::{Part, StackFile};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::process::Command;
 
+use crate::command::{clima_local, run};
 use crate::wait::until;
-
-fn clima_local(state: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_clima-local"));
-    command
-        .args(args)
-        .arg("--state-dir")
-        .arg(state)
-        .stdin(Stdio::null())
-        .kill_on_drop(true);
-    command
-}
-
-async fn run(state: &Path, args: &[&str]) -> Output {
-    clima_local(state, args).output().await.unwrap()
-}
 
 /// Its standard output, where it succeeded.
 async fn said(state: &Path, args: &[&str]) -> String {

@@ -6,6 +6,8 @@ use clima_local::{Part, Stack};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::block;
+
 /// The metrics of one service at one moment, in the OpenMetrics text format.
 pub(crate) struct Exposition(String);
 
@@ -112,9 +114,7 @@ pub(crate) fn table(of: &BTreeMap<Part, Exposition>) -> String {
     for (&part, exposition) in of {
         exposition.describe(part, &mut families);
     }
-    let mut table =
-        String::from("| metric | type | unit | labels | what | in |\n|---|---|---|---|---|---|\n");
-    for (name, family) in families {
+    let row = |(name, family): (String, Family)| {
         let suffix = match family.kind.as_str() {
             "counter" => "_total",
             "info" => "_info",
@@ -124,16 +124,18 @@ pub(crate) fn table(of: &BTreeMap<Part, Exposition>) -> String {
         let labels = labels.join(" ");
         let or_none = |text: &str| if text.is_empty() { "–" } else { text }.to_owned();
         assert!(!family.help.is_empty(), "{name} has no help");
-        table.push_str(&format!(
-            "| `{name}{suffix}` | {} | {} | {} | {} | {} |\n",
+        vec![
+            format!("`{name}{suffix}`"),
             family.kind,
             or_none(&family.unit),
             or_none(&labels),
-            family.help.trim_end_matches('.'),
+            family.help.trim_end_matches('.').to_owned(),
             places(&family.parts),
-        ));
-    }
-    table
+        ]
+    };
+    let rows: Vec<_> = families.into_iter().map(row).collect();
+    let head = ["metric", "type", "unit", "labels", "what", "in"];
+    block::table(&head, &rows)
 }
 
 /// Names of services, families of two by one word.

@@ -20,6 +20,7 @@ mod input;
 mod metrics;
 mod promise;
 mod services;
+mod settings;
 mod shared;
 mod stacks;
 mod wait;

@@ -1,18 +1,16 @@
 //! What the metrics of the six running services tell, and that the documentation tells the same.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use clima_local::load::{Load, Until};
-use clima_local::{Backlog, Part, Stack, StackFile};
+use clima_local::{Part, Stack};
 
 use crate::block::{self, Block};
 use crate::exposition::{Exposition, table};
 use crate::http::ask;
-use crate::shared::stack;
+use crate::shared::{drained, stack};
 use crate::wait::until;
 
-const PATIENCE: Duration = Duration::from_secs(30);
 const CONSUMERS: [Part; 2] = [Part::ConsumerKafka, Part::ConsumerRabbitmq];
 const LAG: &str = "clima_consumer_lag_records";
 const AGE: &str = "clima_consumer_oldest_unacknowledged_age_seconds";
@@ -34,11 +32,6 @@ async fn send(stack: &Stack, tweets: u64) {
     };
     let load = load.run().await;
     assert_eq!(load.accepted_count(), tweets, "{load}");
-}
-
-async fn drained(stack: &Stack) {
-    let file = StackFile::of(stack);
-    Backlog::drained(&file, PATIENCE).await.unwrap();
 }
 
 /// Waits until the consumer's metrics are as they should be.

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime};
 
 use clima_local::load::{Load, Until};
-use clima_local::{Backlog, Counts, PATHS, Part, Redriven, Stack, StackFile, redrive};
+use clima_local::{Counts, PATHS, Part, Redriven, Stack, StackFile, redrive};
 use clima_proto::clima::v1::TweetEvent;
 use clima_proto::id::{IDEMPOTENCY_KEY, TWEET_ID, TweetId};
 use clima_proto::wethertweet::weather_tweet_service_client::WeatherTweetServiceClient;
@@ -17,18 +17,10 @@ use clima_writer_rabbitmq::RabbitmqConfig;
 use prost::Message as _;
 use tonic::Request;
 
-use crate::shared::stack;
-
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::shared::{PATIENCE, drained, stack};
 
 async fn counts(stack: &Stack) -> Counts {
     Counts::connect(&stack.address(Part::Valkey)).await.unwrap()
-}
-
-async fn drained(stack: &Stack) {
-    Backlog::drained(&StackFile::of(stack), PATIENCE)
-        .await
-        .unwrap();
 }
 
 /// Kills `part` in the middle of a load, starts it again, and compares what was accepted with what was counted.

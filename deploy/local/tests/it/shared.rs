@@ -1,8 +1,13 @@
 //! One whole stack for the tests that need one: starting nine processes takes longer than a test. They take
 //! turns on it and leave every part running, so that their order does not matter.
 
-use clima_local::Stack;
+use std::time::Duration;
+
+use clima_local::{Backlog, Stack, StackFile};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
+
+/// How long a count, or what is on its way, may stand still.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The tests run on runtimes of their own, the stack on a thread of its own; it ends with this process.
 static STACK: OnceCell<Mutex<Stack>> = OnceCell::const_new();
@@ -13,4 +18,10 @@ pub(crate) async fn stack() -> MutexGuard<'static, Stack> {
         Mutex::new(stack.unwrap())
     };
     STACK.get_or_init(start).await.lock().await
+}
+
+/// Waits until everything accepted is counted.
+pub(crate) async fn drained(stack: &Stack) {
+    let file = StackFile::of(stack);
+    Backlog::drained(&file, PATIENCE).await.unwrap();
 }

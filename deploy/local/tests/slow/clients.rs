@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use tokio::time::timeout;
 
 use crate::stack::{PATIENCE, stack, totals};
+use crate::tools::tool;
 
 /// How many tweets an example sends, and how many of them at the same time.
 const TWEETS: u64 = 100;
@@ -18,17 +19,9 @@ const IN_FLIGHT: u64 = 8;
 
 static BUILT: OnceCell<PathBuf> = OnceCell::const_new();
 
-/// The folder of the built examples. They are generated, checked and built once per run of the tests.
-async fn examples() -> &'static Path {
-    BUILT
-        .get_or_init(|| async {
-            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-            let script = root.join("deploy/local/tools/client-examples.sh");
-            let built = Command::new(script).stdin(Stdio::null()).status().await;
-            assert!(built.unwrap().success(), "the examples cannot be built");
-            root.join("target/clients/bin")
-        })
-        .await
+/// The folder of the built examples. Clients and examples are made once per run of the tests, before anybody uses either.
+pub(crate) async fn examples() -> &'static Path {
+    BUILT.get_or_init(|| tool("client-examples.sh")).await
 }
 
 async fn example(language: &str, args: &[&str]) -> Command {

@@ -1,4 +1,4 @@
-//! A page in a browser sends tweets by gRPC-web, with the client that the proto files give it.
+//! A page in a browser sends tweets by gRPC-web, with the TypeScript client that `make gen` makes.
 
 use std::process::Stdio;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
+use crate::clients::examples;
 use crate::stack::{page, stack, totals};
 use crate::tools::{root, tool};
 
@@ -29,6 +30,8 @@ struct Page {
 impl Page {
     /// Opens the page as one of this host.
     async fn open(host: &str, stack: &Stack) -> Self {
+        // The page has the client that the examples have.
+        examples().await;
         let packages = tool("grpc-web-page.sh").await;
         let (listener, address) = page();
         listener.set_nonblocking(true).unwrap();
