@@ -33,6 +33,7 @@ const EXAMPLES: &str = "Examples:
   clima-local kill kafka                as a crash would; see what the services do
   clima-local start kafka               bring it back with its data
   clima-local logs gateway --follow     what a part says
+  clima-local chaos --kills 30          kill parts under load; prove that nothing was lost
   clima-local down                      stop everything; the data stays for the next up
 
 A part is one of: rest, gateway, writer_kafka, writer_rabbitmq, consumer_kafka,

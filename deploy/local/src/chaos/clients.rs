@@ -51,8 +51,7 @@ impl Clients {
         let stop = CancellationToken::new();
         let ids = Arc::new(TweetIds::new()?);
         let mut running = JoinSet::new();
-        let mut number = 0;
-        for door in doors {
+        for (number, door) in (0..).zip(doors) {
             let random = Xoshiro256PlusPlus::seed_from_u64(seed ^ (number << 32));
             let client = Client {
                 tweets: Tweets::new(random, number),
@@ -61,7 +60,6 @@ impl Clients {
                 stop: stop.clone(),
             };
             running.spawn(client.run(Line::to(door)?));
-            number += 1;
         }
         Ok(Self { running, stop })
     }
