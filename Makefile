@@ -1,8 +1,10 @@
 # The few verbs of the project. What they do is in the scripts and binaries that they call.
 
-.PHONY: help demo up down test test-rust test-locust test-all lint gen docs pictures sbom bench
+.PHONY: help demo up down test test-rust test-locust test-all lint gen docs pictures sbom bench chaos
 .DEFAULT_GOAL := help
 
+KILLS ?= 100
+SEED ?= 1
 RELEASE := cargo build --release --locked --bins --workspace
 
 help: ## this list
@@ -47,6 +49,10 @@ docs: ## write the generated parts of docs/ anew; `make test` only compares them
 
 sbom: ## what each binary is made of, to target/sbom (CycloneDX)
 	deploy/local/tools/sbom.sh
+
+chaos: ## kill parts of a system under load, and prove that every tweet was counted once: make chaos KILLS=100 SEED=1
+	$(RELEASE)
+	target/release/clima-local chaos --kills $(KILLS) --seed $(SEED)
 
 lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python, Go, containers
 	deploy/local/tools/lint.sh

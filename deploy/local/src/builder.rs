@@ -8,6 +8,7 @@ use anyhow::{Context as _, ensure};
 use crate::docker::{Containers, Project, Removal, Settings, port_lines};
 use crate::install::{self, Cache, Installed};
 use crate::launch::Launch;
+use crate::links::{LINK_OF_KAFKA, Links};
 use crate::notices::Notices;
 use crate::ports::{PortTable, Role};
 use crate::processes::Processes;
@@ -28,6 +29,7 @@ pub struct StackBuilder {
     bin_dir: Option<PathBuf>,
     env: BTreeMap<Part, Vec<(String, String)>>,
     fast_start: bool,
+    breakable: bool,
     runtime: RuntimeChoice,
     images_are_built: bool,
     notices: Notices,
@@ -86,6 +88,13 @@ impl StackBuilder {
         self
     }
 
+    /// Leads the connections between parts through proxies of our own, so that they can be broken:
+    /// [`Stack::link`].
+    pub fn breakable(mut self, breakable: bool) -> Self {
+        self.breakable = breakable;
+        self
+    }
+
     /// Where the parts run. By default: as processes of this machine.
     pub fn runtime(mut self, runtime: RuntimeChoice) -> Self {
         self.runtime = runtime;
@@ -124,18 +133,24 @@ impl StackBuilder {
         };
         let installed = install::ensure(&cache, &self.parts, &self.notices).await?;
         let ports = PortTable::choose(self.ports, &self.parts, Role::ALL, &cache.port_locks())?;
-        let launches = self.launches(&installed, state.path(), &ports)?;
+        let links = if self.breakable {
+            Links::through_proxies(&ports).await?
+        } else {
+            Links::default()
+        };
+        let launches = self.launches(&installed, state.path(), &ports, &links)?;
         let processes = Processes::new(launches, self.notices.clone())?;
         let runtime = Runtime::Native(processes);
         let login = RabbitmqLogin::default();
         let stack = Stack::assemble(runtime, self.parts, ports, login, state, self.notices);
+        let stack = stack.with_links(links);
         stack.start_all().await?;
         Ok(stack)
     }
 
     async fn start_containers(mut self) -> anyhow::Result<Stack> {
         ensure!(
-            self.bin_dir.is_none() && self.env.is_empty() && !self.fast_start,
+            self.bin_dir.is_none() && self.env.is_empty() && !self.fast_start && !self.breakable,
             "containers run the images of deploy/Dockerfile; other binaries and settings need the native runtime"
         );
         let state = self
@@ -174,6 +189,7 @@ impl StackBuilder {
         installed: &Installed,
         state: &Path,
         ports: &PortTable,
+        links: &Links,
     ) -> anyhow::Result<BTreeMap<Part, Launch>> {
         let bin_dir = match &self.bin_dir {
             Some(path) => path.clone(),
@@ -183,11 +199,11 @@ impl StackBuilder {
         for &part in &self.parts {
             let launch = match part {
                 Part::Kafka | Part::Rabbitmq | Part::Valkey => {
-                    self.server(part, installed, state, ports)?
+                    self.server(part, installed, state, ports, links)?
                 }
                 _ => {
                     let extra = self.env.get(&part).map(Vec::as_slice).unwrap_or_default();
-                    services::launch(part, &bin_dir, state, ports, extra)?
+                    services::launch(part, &bin_dir, state, ports, links, extra)?
                 }
             };
             launches.insert(part, launch);
@@ -201,6 +217,7 @@ impl StackBuilder {
         installed: &Installed,
         state: &Path,
         ports: &PortTable,
+        links: &Links,
     ) -> anyhow::Result<Launch> {
         let port = |role| {
             ports
@@ -213,13 +230,12 @@ impl StackBuilder {
                 .kafka
                 .as_deref()
                 .context("Kafka is not installed")?;
-            return kafka::launch(
-                folder,
-                state,
-                public,
-                port(Role::Controller)?,
-                self.fast_start,
-            );
+            let ports = kafka::NodePorts {
+                clients: public,
+                advertised: links.port(LINK_OF_KAFKA).unwrap_or(public),
+                controller: port(Role::Controller)?,
+            };
+            return kafka::launch(folder, state, &ports, self.fast_start);
         }
         let root = installed
             .debian

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clima_local::Part;
 
-use crate::commands::{bench, demo, up};
+use crate::commands::{bench, chaos, demo, up};
 
 /// Runs the whole system on this machine: Kafka, RabbitMQ, Valkey and the six services; as containers where a Docker engine
 /// answers
@@ -33,6 +33,7 @@ const EXAMPLES: &str = "Examples:
   clima-local kill kafka                as a crash would; see what the services do
   clima-local start kafka               bring it back with its data
   clima-local logs gateway --follow     what a part says
+  clima-local chaos --kills 30          kill parts under load; prove that nothing was lost
   clima-local down                      stop everything; the data stays for the next up
 
 A part is one of: rest, gateway, writer_kafka, writer_rabbitmq, consumer_kafka,
@@ -47,6 +48,8 @@ pub(crate) enum Command {
     Demo(demo::Args),
     /// Measure throughput, latency, CPU and memory on a fresh system of its own, always natively
     Bench(bench::Args),
+    /// Kill, pause and cut off parts of a fresh system under load, and prove that every tweet was counted once
+    Chaos(chaos::Args),
     /// Stop everything in order; the data stays for the next up
     Down,
     /// Wait until everything accepted is counted, then empty Valkey

@@ -1,12 +1,12 @@
 //! What Valkey holds: the counts of both paths, and the bits of single ids.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
 use bb8_redis::redis::aio::MultiplexedConnection;
-use bb8_redis::redis::{AsyncCommands as _, Client, pipe};
+use bb8_redis::redis::{AsyncCommands as _, Client, cmd, pipe};
 use clima_proto::id::TweetId;
 use tokio::time::{Instant, sleep};
 
@@ -130,6 +130,40 @@ impl Counts {
             );
         }
         Ok(missing)
+    }
+
+    /// How many ids of this path are remembered as counted.
+    ///
+    /// # Errors
+    /// When Valkey does not answer.
+    pub async fn bits(&mut self, path: &str) -> anyhow::Result<u64> {
+        let pattern = format!("clima:{{{path}}}:seen:*");
+        // SCAN may tell a key more than once.
+        let mut seen = HashSet::new();
+        let (mut cursor, mut bits) = (0_u64, 0);
+        loop {
+            let (next, keys): (u64, Vec<String>) = cmd("SCAN")
+                .arg(cursor)
+                .arg("MATCH")
+                .arg(&pattern)
+                .arg("COUNT")
+                .arg(1_000)
+                .query_async(&mut self.connection)
+                .await?;
+            let mut counts = pipe();
+            for key in keys {
+                if !seen.contains(&key) {
+                    counts.cmd("BITCOUNT").arg(&key);
+                    seen.insert(key);
+                }
+            }
+            let counts: Vec<u64> = counts.query_async(&mut self.connection).await?;
+            bits += counts.into_iter().sum::<u64>();
+            cursor = next;
+            if cursor == 0 {
+                return Ok(bits);
+            }
+        }
     }
 
     /// Empties the database.

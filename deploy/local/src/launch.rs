@@ -41,6 +41,7 @@ impl Launch {
             .stderr(log)
             // Its own group: a Ctrl-C in the terminal must reach us alone, who stop all in order.
             .process_group(0)
+            .kill_on_drop(true)
             .spawn()
     }
 }

@@ -11,10 +11,13 @@
 
 mod backlog;
 mod builder;
+pub mod chaos;
 mod counts;
 mod docker;
 mod install;
 mod launch;
+mod link;
+mod links;
 pub mod load;
 mod log_file;
 mod notices;
@@ -37,6 +40,7 @@ pub use backlog::Backlog;
 pub use builder::StackBuilder;
 pub use counts::{Counts, PATHS, Totals};
 pub use docker::{logs_command, remove_leftovers};
+pub use link::Link;
 pub use part::Part;
 pub use ports::{Ports, fixed_ports};
 pub use redrive::{Redriven, redrive};

@@ -6,6 +6,7 @@ use anyhow::{Context as _, bail};
 
 use crate::Part;
 use crate::launch::Launch;
+use crate::links::Links;
 use crate::ports::{PortTable, Role};
 use crate::rabbitmq_login::RabbitmqLogin;
 
@@ -15,6 +16,7 @@ pub(crate) fn launch(
     bin_dir: &Path,
     state: &Path,
     ports: &PortTable,
+    links: &Links,
     extra: &[(String, String)],
 ) -> anyhow::Result<Launch> {
     let binary = part
@@ -27,7 +29,7 @@ pub(crate) fn launch(
             program.display()
         );
     }
-    let mut env = environment(part, ports).context("the port table is incomplete")?;
+    let mut env = environment(part, ports, links).context("the port table is incomplete")?;
     env.extend_from_slice(extra);
     Ok(Launch {
         program: std::path::absolute(program)?,
@@ -39,9 +41,13 @@ pub(crate) fn launch(
     })
 }
 
-fn environment(part: Part, ports: &PortTable) -> Option<Vec<(String, String)>> {
+fn environment(part: Part, ports: &PortTable, links: &Links) -> Option<Vec<(String, String)>> {
     let own = |role| ports.address(part, role);
-    let internal = |of| Some(format!("http://{}", ports.address(of, Role::Internal)?));
+    let public = |of| links.address(ports, (part, of), Role::Public);
+    let internal = |of| {
+        let address = links.address(ports, (part, of), Role::Internal)?;
+        Some(format!("http://{address}"))
+    };
     let mut env = vec![
         ("CLIMA_ADMIN_LISTEN", own(Role::Admin)?),
         ("CLIMA_LOG_FORMAT", "human".to_owned()),
@@ -61,17 +67,14 @@ fn environment(part: Part, ports: &PortTable) -> Option<Vec<(String, String)>> {
         _ => {}
     }
     if matches!(part, Part::WriterKafka | Part::ConsumerKafka) {
-        env.push((
-            "CLIMA_KAFKA_BROKERS",
-            ports.address(Part::Kafka, Role::Public)?,
-        ));
+        env.push(("CLIMA_KAFKA_BROKERS", public(Part::Kafka)?));
     }
     if matches!(part, Part::WriterRabbitmq | Part::ConsumerRabbitmq) {
-        let address = ports.address(Part::Rabbitmq, Role::Public)?;
-        env.push(("CLIMA_RABBITMQ_URL", RabbitmqLogin::default().url(&address)));
+        let url = RabbitmqLogin::default().url(&public(Part::Rabbitmq)?);
+        env.push(("CLIMA_RABBITMQ_URL", url));
     }
     if matches!(part, Part::ConsumerKafka | Part::ConsumerRabbitmq) {
-        env.push(("CLIMA_VALKEY_URL", valkey_url(ports)?));
+        env.push(("CLIMA_VALKEY_URL", valkey_url(&public(Part::Valkey)?)));
     }
     Some(
         env.into_iter()
@@ -80,11 +83,8 @@ fn environment(part: Part, ports: &PortTable) -> Option<Vec<(String, String)>> {
     )
 }
 
-pub(crate) fn valkey_url(ports: &PortTable) -> Option<String> {
-    Some(format!(
-        "redis://{}",
-        ports.address(Part::Valkey, Role::Public)?
-    ))
+pub(crate) fn valkey_url(address: &str) -> String {
+    format!("redis://{address}")
 }
 
 /// The folder of the current executable; cargo puts test binaries one folder deeper, in `deps`.
@@ -108,7 +108,10 @@ mod tests {
     fn demo(part: Part) -> BTreeMap<String, String> {
         let none = BTreeSet::new();
         let ports = PortTable::choose(Ports::Fixed, &none, Role::ALL, Path::new("/")).unwrap();
-        environment(part, &ports).unwrap().into_iter().collect()
+        environment(part, &ports, &Links::default())
+            .unwrap()
+            .into_iter()
+            .collect()
     }
 
     #[test]

@@ -9,6 +9,8 @@ use futures::future::{join_all, try_join_all};
 use nix::sys::signal::Signal;
 use tokio::time::sleep;
 
+use crate::link::Link;
+use crate::links::Links;
 use crate::notices::Notices;
 use crate::ports::{PortTable, Role};
 use crate::probe::Probe;
@@ -36,6 +38,7 @@ pub struct Stack {
     parts: BTreeSet<Part>,
     ports: PortTable,
     rabbitmq: RabbitmqLogin,
+    links: Links,
     state: StateDir,
     notices: Notices,
 }
@@ -59,9 +62,14 @@ impl Stack {
             parts,
             ports,
             rabbitmq,
+            links: Links::default(),
             state,
             notices,
         }
+    }
+
+    pub(crate) fn with_links(self, links: Links) -> Self {
+        Self { links, ..self }
     }
 
     pub(crate) async fn start_all(&self) -> anyhow::Result<()> {
@@ -127,7 +135,7 @@ impl Stack {
     /// Valkey as a URI.
     #[must_use]
     pub fn valkey_url(&self) -> String {
-        services::valkey_url(&self.ports).unwrap_or_default()
+        services::valkey_url(&self.address(Part::Valkey))
     }
 
     /// The folder of data, settings and logs.
@@ -295,6 +303,27 @@ impl Stack {
             self.address(part)
         ));
         Ok(())
+    }
+
+    /// The connection from one part to another, to break it.
+    ///
+    /// # Errors
+    /// When the stack was not built as [`StackBuilder::breakable`], or the two are not connected.
+    pub fn link(&self, from: Part, to: Part) -> anyhow::Result<&Link> {
+        self.links
+            .get(from, to)
+            .with_context(|| format!("there is no link from {from} to {to}"))
+    }
+
+    /// Starts a second process of a consumer beside the first. It is killed when it is dropped.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start_second(&self, consumer: Part) -> anyhow::Result<tokio::process::Child> {
+        self.runtime
+            .processes()
+            .context("a container has no second one")?
+            .start_second(consumer)
     }
 
     /// Stops everything in order: the front first, so that tweets on their way arrive, then what

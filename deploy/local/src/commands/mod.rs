@@ -4,6 +4,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 
 pub(crate) mod bench;
+pub(crate) mod chaos;
 pub(crate) mod demo;
 mod detach;
 pub(crate) mod down;

@@ -5,7 +5,7 @@
 //! the time of every later start.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
@@ -14,7 +14,7 @@ use tokio::time::sleep;
 
 use super::tools;
 use crate::notices::Notices;
-use crate::servers::kafka::{ARCHIVE, FORMATTED, LIBS, LOGGING, Settings};
+use crate::servers::kafka::{ARCHIVE, FORMATTED, LIBS, LOGGING, NodePorts, Settings};
 use crate::versions;
 
 /// Names the storage's owner; the same everywhere, since a stack's broker meets no other.
@@ -50,12 +50,8 @@ pub(crate) async fn install(folder: &Path, notices: &Notices) -> anyhow::Result<
     )?;
 
     let scratch = tempfile::tempdir_in(folder)?;
-    let settings = Settings {
-        port: 0,
-        controller_port: 0,
-        data: scratch.path().join("data"),
-    };
-    format(folder, &settings, &scratch.path().join("server.properties")).await?;
+    let data = scratch.path().join("data");
+    format(folder, data, &scratch.path().join("server.properties")).await?;
     notices.say("preparing a faster start of Kafka");
     if let Err(error) = archive_classes(folder, scratch.path()).await {
         // Only slower without it.
@@ -64,13 +60,14 @@ pub(crate) async fn install(folder: &Path, notices: &Notices) -> anyhow::Result<
     Ok(())
 }
 
-async fn format(folder: &Path, settings: &Settings, file: &Path) -> anyhow::Result<()> {
+async fn format(folder: &Path, data: PathBuf, file: &Path) -> anyhow::Result<()> {
     // The tool checks the ports, though it opens none.
-    let settings = Settings {
-        port: 9092,
-        controller_port: 9093,
-        data: settings.data.clone(),
+    let ports = NodePorts {
+        clients: 9092,
+        advertised: 9092,
+        controller: 9093,
     };
+    let settings = Settings { ports, data };
     fs::write(file, settings.text())?;
     let mut format = Command::new("java");
     format

@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 
 use clima_proto::fate::Fate;
 use clima_proto::id::{IDEMPOTENCY_KEY, TWEET_ID};
+use clima_proto::tweet::HUMIDITY;
+use clima_proto::wethertweet::WeatherTweetRequest;
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
@@ -17,9 +19,6 @@ use tokio::time::{sleep, timeout};
 use super::Budget;
 use super::report::{Answer, Outcome};
 
-const MUNICIPALITIES: [&str; 4] = ["mixco", "guatemala", "amatitlan", "chinautla"];
-const WEATHERS: [&str; 4] = ["sunny", "cloudy", "rainy", "foggy"];
-
 /// Longer than the front's deadline: an answer that takes longer is a fault.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -28,17 +27,11 @@ const RECONNECT: Duration = Duration::from_millis(10);
 
 pub(super) async fn run(address: String, keys: bool, budget: Arc<Budget>) -> Vec<Answer> {
     let mut answers = Vec::new();
-    let mut connection = None;
+    let mut client = HttpClient::new(address);
     while let Some(number) = budget.take() {
-        let request = request(&address, keys.then_some(number));
+        let key = keys.then(|| format!("{number}-{:032x}", rand::random::<u128>()));
         let started = Instant::now();
-        let outcome = match ask(&address, &mut connection, request).await {
-            Ok(response) => read(response).await,
-            Err(failure) => failure,
-        };
-        if let Outcome::NotSent | Outcome::Broken = outcome {
-            connection = None;
-        }
+        let outcome = client.post(&tweet(), key.as_deref()).await;
         if outcome == Outcome::NotSent {
             sleep(RECONNECT).await;
         }
@@ -50,14 +43,56 @@ pub(super) async fn run(address: String, keys: bool, budget: Arc<Budget>) -> Vec
     answers
 }
 
-fn request(address: &str, key: Option<u64>) -> Request<Full<Bytes>> {
+fn tweet() -> WeatherTweetRequest {
     let mut random = rand::rng();
+    WeatherTweetRequest {
+        municipality: random.random_range(1..=4),
+        temperature: random.random_range(-10..=40),
+        humidity: random.random_range(HUMIDITY),
+        weather: random.random_range(1..=4),
+    }
+}
+
+/// Posts tweets to the front, over one keep-alive connection at a time.
+#[derive(Debug)]
+pub(crate) struct HttpClient {
+    address: String,
+    connection: Option<Connection>,
+}
+
+impl HttpClient {
+    /// For the front at this `host:port`.
+    pub(crate) fn new(address: String) -> Self {
+        Self {
+            address,
+            connection: None,
+        }
+    }
+
+    /// Posts a tweet and waits for what becomes of it.
+    pub(crate) async fn post(&mut self, tweet: &WeatherTweetRequest, key: Option<&str>) -> Outcome {
+        let request = request(&self.address, tweet, key);
+        let outcome = match ask(&self.address, &mut self.connection, request).await {
+            Ok(response) => read(response).await,
+            Err(failure) => failure,
+        };
+        if let Outcome::NotSent | Outcome::Broken = outcome {
+            self.connection = None;
+        }
+        outcome
+    }
+}
+
+/// Enums by number, as proto3 JSON allows.
+fn request(address: &str, tweet: &WeatherTweetRequest, key: Option<&str>) -> Request<Full<Bytes>> {
+    let WeatherTweetRequest {
+        municipality,
+        temperature,
+        humidity,
+        weather,
+    } = tweet;
     let body = format!(
-        r#"{{"municipality":"{}","temperature":{},"humidity":{},"weather":"{}"}}"#,
-        MUNICIPALITIES[random.random_range(0..4)],
-        random.random_range(-10..=40),
-        random.random_range(0..=100),
-        WEATHERS[random.random_range(0..4)],
+        r#"{{"municipality":{municipality},"temperature":{temperature},"humidity":{humidity},"weather":{weather}}}"#
     );
     let mut request = Request::new(Full::new(Bytes::from(body)));
     *request.method_mut() = hyper::Method::POST;
@@ -70,9 +105,7 @@ fn request(address: &str, key: Option<u64>) -> Request<Full<Bytes>> {
     if let Ok(host) = address.try_into() {
         headers.insert(header::HOST, host);
     }
-    if let Some(number) = key
-        && let Ok(key) = format!("{number}-{:032x}", random.random::<u128>()).try_into()
-    {
+    if let Some(key) = key.and_then(|key| key.try_into().ok()) {
         headers.insert(IDEMPOTENCY_KEY, key);
     }
     request

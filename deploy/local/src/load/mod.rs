@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 
+pub(crate) use client::HttpClient;
 pub use report::{Answer, LoadReport, Outcome};
 
 /// A load on the REST port.

@@ -61,6 +61,14 @@ impl Runtime {
         }
     }
 
+    /// The processes, where the parts are some.
+    pub(crate) fn processes(&self) -> Option<&Processes> {
+        match self {
+            Self::Native(processes) => Some(processes),
+            Self::Docker(_) => None,
+        }
+    }
+
     /// The containers, where the parts are some.
     pub(crate) fn containers(&self) -> Option<&Containers> {
         match self {

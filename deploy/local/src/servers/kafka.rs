@@ -16,11 +16,19 @@ pub(crate) const FORMATTED: &str = "formatted";
 pub(crate) const LOGGING: &str = "log4j2.properties";
 pub(crate) const ARCHIVE: &str = "kafka.jsa";
 
+/// The ports of one broker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodePorts {
+    pub(crate) clients: u16,
+    /// What clients are told to connect to: a proxy's, where there is one.
+    pub(crate) advertised: u16,
+    pub(crate) controller: u16,
+}
+
 /// What differs from broker to broker.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
-    pub(crate) port: u16,
-    pub(crate) controller_port: u16,
+    pub(crate) ports: NodePorts,
     pub(crate) data: PathBuf,
 }
 
@@ -30,28 +38,29 @@ impl Settings {
         let first = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let second = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
         let port = first.local_addr()?.port();
-        Ok(Self {
-            port,
-            controller_port: second.local_addr()?.port(),
-            data,
-        })
+        let ports = NodePorts {
+            clients: port,
+            advertised: port,
+            controller: second.local_addr()?.port(),
+        };
+        Ok(Self { ports, data })
     }
 
     /// The content of `server.properties`.
     pub(crate) fn text(&self) -> String {
-        let Self {
-            port,
-            controller_port,
-            data,
-        } = self;
-        let data = data.display();
+        let NodePorts {
+            clients: port,
+            advertised,
+            controller: controller_port,
+        } = self.ports;
+        let data = self.data.display();
         format!(
             "\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+advertised.listeners=PLAINTEXT://127.0.0.1:{advertised}
 controller.listener.names=CONTROLLER
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
@@ -78,7 +87,7 @@ num.io.threads=2
     }
 
     pub(crate) fn probe(&self) -> Probe {
-        Probe::Kafka(format!("127.0.0.1:{}", self.port))
+        Probe::Kafka(format!("127.0.0.1:{}", self.ports.clients))
     }
 
     /// Gives a new data folder its formatted storage; one that has it keeps it.
@@ -125,15 +134,13 @@ num.io.threads=2
 pub(crate) fn launch(
     installed: &Path,
     state: &Path,
-    port: u16,
-    controller_port: u16,
+    ports: &NodePorts,
     fast_start: bool,
 ) -> anyhow::Result<Launch> {
     let folder = state.join("kafka");
     fs::create_dir_all(&folder)?;
     let settings = Settings {
-        port,
-        controller_port,
+        ports: *ports,
         data: folder.join("data"),
     };
     settings

@@ -1,0 +1,280 @@
+//! Two readers of their own, who see everything that the brokers were given: what was published, without any of
+//! the code that counts.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clima_proto::event::CheckedEvent;
+use clima_proto::id::TweetId;
+use clima_writer_rabbitmq::topology::ROUTING_KEY;
+use futures::StreamExt as _;
+use lapin::options::{
+    BasicAckOptions, BasicConsumeOptions, BasicPublishOptions, BasicQosOptions,
+    ConfirmSelectOptions, QueueBindOptions, QueueDeclareOptions,
+};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{BasicProperties, Connection, ConnectionProperties};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::Message as _;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::ledger::Packed;
+use crate::{Part, Stack};
+
+const TOPIC: &str = "clima.tweets";
+const DEAD_TOPIC: &str = "clima.tweets.dead";
+const EXCHANGE: &str = "clima";
+const DEAD_QUEUE: &str = "clima.tweets.dead";
+const QUEUE: &str = "clima.audit";
+const TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Behind everything that was published; no event looks like this.
+const END: &[u8] = b"end of the audit";
+
+/// To read what is left, with the brokers and everybody else at rest.
+const END_LIMIT: Duration = Duration::from_secs(120);
+
+/// Between two attempts to connect.
+const RECONNECT: Duration = Duration::from_millis(200);
+
+/// How a session of the reader ended.
+enum Ended {
+    AtMark,
+    Early,
+}
+
+/// What a broker was given: tweets by id, and how many records there were.
+#[derive(Debug, Default)]
+pub(super) struct Published {
+    pub(super) tweets: HashMap<TweetId, Packed>,
+    pub(super) records: u64,
+}
+
+impl Published {
+    fn add(&mut self, record: &[u8]) -> anyhow::Result<()> {
+        let event = CheckedEvent::decode(record).context("a record is no event")?;
+        let tweet = Packed {
+            municipality: event.tweet.municipality as u8,
+            weather: event.tweet.weather as u8,
+            temperature: event.tweet.temperature,
+            humidity: event.tweet.humidity,
+        };
+        self.records += 1;
+        self.tweets.insert(event.id, tweet);
+        Ok(())
+    }
+}
+
+/// Reads Kafka's topic from its first record to its last one.
+pub(super) async fn kafka(brokers: String) -> anyhow::Result<Published> {
+    tokio::task::spawn_blocking(move || read_topic(&brokers)).await?
+}
+
+fn read_topic(brokers: &str) -> anyhow::Result<Published> {
+    let client: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "audit")
+        .set("enable.auto.commit", "false")
+        .create()?;
+    let metadata = client.fetch_metadata(Some(TOPIC), TIMEOUT)?;
+    let mut published = Published::default();
+    for partition in metadata
+        .topics()
+        .iter()
+        .flat_map(|topic| topic.partitions())
+    {
+        let (low, high) = client.fetch_watermarks(TOPIC, partition.id(), TIMEOUT)?;
+        let mut one = TopicPartitionList::new();
+        one.add_partition_offset(TOPIC, partition.id(), Offset::Offset(low))?;
+        client.assign(&one)?;
+        let mut next = low;
+        while next < high {
+            let record = client
+                .poll(TIMEOUT)
+                .context("Kafka delivers no more records")??;
+            next = record.offset() + 1;
+            published.add(record.payload().unwrap_or_default())?;
+        }
+    }
+    Ok(published)
+}
+
+/// How many records were set aside, on Kafka's path and on RabbitMQ's.
+pub(super) async fn dead_letters(stack: &Stack) -> anyhow::Result<[u64; 2]> {
+    let brokers = stack.address(Part::Kafka);
+    let kafka = tokio::task::spawn_blocking(move || records_of(&brokers, DEAD_TOPIC)).await??;
+    let connection =
+        Connection::connect(&stack.rabbitmq_url(), ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    let passive = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let queue = channel
+        .queue_declare(DEAD_QUEUE.into(), passive, FieldTable::default())
+        .await?;
+    let rabbitmq = u64::from(queue.message_count());
+    connection.close(200, "asked".into()).await?;
+    Ok([kafka, rabbitmq])
+}
+
+fn records_of(brokers: &str, topic: &str) -> anyhow::Result<u64> {
+    let client: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .create()?;
+    let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
+    let mut records = 0;
+    for partition in metadata
+        .topics()
+        .iter()
+        .flat_map(|topic| topic.partitions())
+    {
+        let (low, high) = client.fetch_watermarks(topic, partition.id(), TIMEOUT)?;
+        records += u64::try_from(high - low).unwrap_or(0);
+    }
+    Ok(records)
+}
+
+/// Reads a second queue of RabbitMQ, which is given everything that the first one is, from the moment on at which
+/// this has been made. It comes back after every fault.
+#[derive(Debug)]
+pub(super) struct RabbitmqAudit {
+    url: String,
+    published: Arc<Mutex<Published>>,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl RabbitmqAudit {
+    pub(super) async fn start(url: &str) -> anyhow::Result<Self> {
+        let published = Arc::<Mutex<Published>>::default();
+        let (bound, mut is_bound) = watch::channel(false);
+        let task = tokio::spawn(keep_reading(url.to_owned(), Arc::clone(&published), bound));
+        // The reader ends only with an error, which the task keeps.
+        is_bound.wait_for(|bound| *bound).await.ok();
+        Ok(Self {
+            url: url.to_owned(),
+            published,
+            task,
+        })
+    }
+
+    /// What it has read when it comes to the end of its queue.
+    pub(super) async fn finish(self) -> anyhow::Result<Published> {
+        mark_end(&self.url).await?;
+        timeout(END_LIMIT, self.task)
+            .await
+            .context("the audit queue does not come to its end")???;
+        let mut published = self
+            .published
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Ok(std::mem::take(&mut *published))
+    }
+}
+
+/// Puts the mark behind everything that is in the queue, and waits for the broker's word.
+async fn mark_end(url: &str) -> anyhow::Result<()> {
+    let connection = Connection::connect(url, ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
+    let default_exchange = "";
+    let confirmed = channel
+        .basic_publish(
+            default_exchange.into(),
+            QUEUE.into(),
+            BasicPublishOptions::default(),
+            END,
+            BasicProperties::default(),
+        )
+        .await?
+        .await?;
+    anyhow::ensure!(confirmed.is_ack(), "RabbitMQ does not take the end mark");
+    connection.close(200, "marked".into()).await?;
+    Ok(())
+}
+
+async fn keep_reading(
+    url: String,
+    published: Arc<Mutex<Published>>,
+    bound: watch::Sender<bool>,
+) -> anyhow::Result<()> {
+    loop {
+        match read_queue(&url, &published, &bound).await {
+            Ok(Ended::AtMark) => return Ok(()),
+            Err(error) if error.downcast_ref::<lapin::Error>().is_none() => return Err(error),
+            // The broker is away.
+            Ok(Ended::Early) | Err(_) => sleep(RECONNECT).await,
+        }
+    }
+}
+
+async fn read_queue(
+    url: &str,
+    published: &Mutex<Published>,
+    bound: &watch::Sender<bool>,
+) -> anyhow::Result<Ended> {
+    let connecting = Connection::connect(url, ConnectionProperties::default());
+    let Ok(connection) = timeout(TIMEOUT, connecting).await else {
+        return Ok(Ended::Early);
+    };
+    let channel = connection?.create_channel().await?;
+    let mut settings = FieldTable::default();
+    settings.insert(
+        "x-queue-type".into(),
+        AMQPValue::LongString("quorum".into()),
+    );
+    settings.insert("x-delivery-limit".into(), AMQPValue::LongInt(-1));
+    let durable = QueueDeclareOptions {
+        durable: true,
+        ..QueueDeclareOptions::default()
+    };
+    channel
+        .queue_declare(QUEUE.into(), durable, settings)
+        .await?;
+    channel
+        .queue_bind(
+            QUEUE.into(),
+            EXCHANGE.into(),
+            ROUTING_KEY.into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await?;
+    channel.basic_qos(2_000, BasicQosOptions::default()).await?;
+    let mut deliveries = channel
+        .basic_consume(
+            QUEUE.into(),
+            "audit".into(),
+            BasicConsumeOptions::default(),
+            FieldTable::default(),
+        )
+        .await?;
+    bound.send_replace(true);
+    let mut unacknowledged = 0;
+    while let Some(delivery) = deliveries.next().await {
+        let delivery = delivery?;
+        if delivery.data == END {
+            return Ok(Ended::AtMark);
+        }
+        published
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(&delivery.data)?;
+        unacknowledged += 1;
+        // All before it on this channel too: they were added.
+        if unacknowledged == 500 {
+            channel
+                .basic_ack(delivery.delivery_tag, BasicAckOptions { multiple: true })
+                .await?;
+            unacknowledged = 0;
+        }
+    }
+    Ok(Ended::Early)
+}

@@ -1,0 +1,153 @@
+//! What a run found, as a person reads it: on the terminal and, as Markdown, in a file.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::Chaos;
+use super::check::Verdict;
+use super::ledger::Totals;
+use super::recovery::Recoveries;
+use super::schedule::Step;
+
+/// What a run found.
+#[derive(Debug)]
+pub struct ChaosReport {
+    pub(super) chaos: Chaos,
+    pub(super) steps: Vec<Step>,
+    pub(super) elapsed: Duration,
+    pub(super) totals: Totals,
+    pub(super) recoveries: Recoveries,
+    /// By path.
+    pub(super) verdicts: Vec<(&'static str, Verdict)>,
+    /// By path.
+    pub(super) dead_letters: [u64; 2],
+}
+
+impl ChaosReport {
+    /// Whether the promise was kept.
+    #[must_use]
+    pub fn is_kept(&self) -> bool {
+        self.dead_letters == [0, 0]
+            && self
+                .verdicts
+                .iter()
+                .all(|(_, verdict)| verdict.is_kept(self.totals.nameless))
+    }
+
+    /// Answers that said OK.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.totals.accepted
+    }
+
+    /// The ids that somebody has to look into.
+    #[must_use]
+    pub fn suspects(&self) -> Vec<String> {
+        let mut ids: Vec<_> = self
+            .verdicts
+            .iter()
+            .flat_map(|(_, verdict)| verdict.suspects())
+            .map(|id| id.to_string())
+            .collect();
+        ids.dedup();
+        ids
+    }
+
+    /// The last line of a run.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let sum = |of: fn(&Verdict) -> u64| -> u64 {
+            self.verdicts.iter().map(|(_, verdict)| of(verdict)).sum()
+        };
+        format!(
+            "lost={} doubled={} counted_against_word={} differences={} dead_letters={} accepted={} ambiguous={} kills={} seed={}",
+            sum(Verdict::lost),
+            sum(|it| it.doubled),
+            sum(|it| it.counted_against_word.len() as u64),
+            sum(|it| it.differences.len() as u64),
+            self.dead_letters.iter().sum::<u64>(),
+            self.totals.accepted,
+            self.totals.ambiguous,
+            self.kills(),
+            self.chaos.seed,
+        )
+    }
+
+    fn kills(&self) -> u64 {
+        self.steps.iter().map(|step| step.fault.kills()).sum()
+    }
+
+    /// How often each kind of fault was done.
+    fn kinds(&self) -> BTreeMap<&'static str, usize> {
+        let mut kinds = BTreeMap::new();
+        for step in &self.steps {
+            *kinds.entry(step.fault.kind()).or_default() += 1;
+        }
+        kinds
+    }
+}
+
+impl fmt::Display for ChaosReport {
+    /// Markdown, which reads well on a terminal too.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Totals {
+            requests,
+            accepted,
+            refused,
+            ambiguous,
+            nameless,
+        } = self.totals;
+        writeln!(
+            f,
+            "Seed {}, {} clients on REST and {} on gRPC, {:.0} s.\n",
+            self.chaos.seed,
+            self.chaos.rest_clients,
+            self.chaos.grpc_clients,
+            self.elapsed.as_secs_f32()
+        )?;
+        writeln!(f, "| fault | times |\n|---|---|")?;
+        for (kind, times) in self.kinds() {
+            writeln!(f, "| {kind} | {times} |")?;
+        }
+        writeln!(
+            f,
+            "\n{requests} requests: {accepted} accepted, {refused} refused as NOT_COUNTED, {ambiguous} open \
+             ({nameless} of them without an id).\n"
+        )?;
+        writeln!(
+            f,
+            "| path | records | counted | lost | doubled | counted against the word | unknown | differences | dead letters |\n\
+             |---|---|---|---|---|---|---|---|---|"
+        )?;
+        for ((path, it), dead) in self.verdicts.iter().zip(self.dead_letters) {
+            writeln!(
+                f,
+                "| {path} | {} | {} | {} | {} | {} | {} | {} | {dead} |",
+                it.records,
+                it.counted,
+                it.lost(),
+                it.doubled,
+                it.counted_against_word.len(),
+                it.unknown,
+                it.differences.len(),
+            )?;
+        }
+        for (path, it) in &self.verdicts {
+            for difference in &it.differences {
+                writeln!(f, "\n{path}: {difference}")?;
+            }
+        }
+        writeln!(
+            f,
+            "\nAfter the kill of one part alone, in ms (median, 99th percentile):\n\n\
+             | part | kills | ready | a new tweet is accepted | and counted on both paths |\n|---|---|---|---|---|"
+        )?;
+        for (part, kills, times) in self.recoveries.summary() {
+            let [ready, accepted, counted] =
+                times.map(|[p50, p99]| format!("{}, {}", p50.as_millis(), p99.as_millis()));
+            writeln!(f, "| {part} | {kills} | {ready} | {accepted} | {counted} |")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,58 @@
+//! `clima-local chaos`: the promise, attacked.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use clima_local::chaos::Chaos;
+
+/// Options of `chaos`.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Processes to kill; other faults come with them
+    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    kills: u64,
+    /// What faults and tweets are drawn from; the same seed gives the same ones again
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    seed: u64,
+    /// Keep-alive clients of the front, each with one request in flight
+    #[arg(long, value_name = "COUNT", default_value_t = 32, value_parser = clap::value_parser!(u16).range(1..=1_000))]
+    rest_clients: u16,
+    /// Clients of the gateway's gRPC port, each with one call in flight
+    #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(0..=1_000))]
+    grpc_clients: u16,
+    /// Write the report to this file too, as Markdown
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+/// Attacks a fresh stack of its own, on free ports, and tells whether the promise was kept.
+pub(crate) async fn run(args: Args, state_dir: &Path) -> anyhow::Result<()> {
+    let mut interrupted = super::end_signals()?;
+    let chaos = Chaos {
+        kills: args.kills,
+        seed: args.seed,
+        rest_clients: args.rest_clients,
+        grpc_clients: args.grpc_clients,
+        state_dir: Some(state_dir.join("chaos")),
+    };
+    let report = tokio::select! {
+        report = chaos.run(|line| eprintln!("{line}")) => report?,
+        // What was started ends with the future.
+        _ = interrupted.recv() => anyhow::bail!("interrupted"),
+    };
+    let text = report.to_string();
+    println!("{text}");
+    if let Some(file) = args.report {
+        std::fs::write(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
+    }
+    let suspects = report.suspects();
+    for id in &suspects {
+        eprintln!(
+            "look into {id}: clima-local keeps the logs in {}/chaos/logs",
+            state_dir.display()
+        );
+    }
+    println!("{}", report.summary());
+    anyhow::ensure!(report.is_kept(), "the promise was broken");
+    Ok(())
+}
