@@ -14,6 +14,9 @@ const TOPIC: &str = "clima.tweets";
 const GROUP: &str = "clima-counter";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time for Kafka to take the last member for dead: a session of 6 s, or that of a rebalance in between.
+const EMPTY_LIMIT: Duration = Duration::from_secs(60);
+
 pub(super) struct Adversary<'a> {
     stack: &'a Stack,
     watch: Watch,
@@ -107,7 +110,8 @@ impl<'a> Adversary<'a> {
         Ok(())
     }
 
-    /// Kafka takes new offsets for a group only while it has no member.
+    /// Kafka takes new offsets for a group only while it has no member, and one that was killed is a member until its
+    /// session has run out.
     async fn rewind(&self) -> anyhow::Result<()> {
         self.stack.stop(Part::ConsumerKafka).await?;
         let brokers = self.stack.address(Part::Kafka);
@@ -131,6 +135,12 @@ fn rewind_group(brokers: &str) -> anyhow::Result<()> {
     {
         start.add_partition_offset(TOPIC, partition.id(), Offset::Offset(0))?;
     }
-    client.commit(&start, CommitMode::Sync)?;
-    Ok(())
+    let begun = Instant::now();
+    loop {
+        match client.commit(&start, CommitMode::Sync) {
+            Ok(()) => return Ok(()),
+            Err(error) if begun.elapsed() > EMPTY_LIMIT => return Err(error.into()),
+            Err(_) => std::thread::sleep(Duration::from_millis(200)),
+        }
+    }
 }
