@@ -114,8 +114,15 @@ impl<'a> Adversary<'a> {
     /// session has run out.
     async fn rewind(&self) -> anyhow::Result<()> {
         self.stack.stop(Part::ConsumerKafka).await?;
-        let brokers = self.stack.address(Part::Kafka);
-        tokio::task::spawn_blocking(move || rewind_group(&brokers)).await??;
+        let begun = Instant::now();
+        loop {
+            let brokers = self.stack.address(Part::Kafka);
+            match tokio::task::spawn_blocking(move || rewind_group(&brokers)).await? {
+                Ok(()) => break,
+                Err(error) if begun.elapsed() > EMPTY_LIMIT => return Err(error),
+                Err(_) => sleep(Duration::from_millis(200)).await,
+            }
+        }
         self.stack.start_part(Part::ConsumerKafka).await
     }
 }
@@ -135,12 +142,6 @@ fn rewind_group(brokers: &str) -> anyhow::Result<()> {
     {
         start.add_partition_offset(TOPIC, partition.id(), Offset::Offset(0))?;
     }
-    let begun = Instant::now();
-    loop {
-        match client.commit(&start, CommitMode::Sync) {
-            Ok(()) => return Ok(()),
-            Err(error) if begun.elapsed() > EMPTY_LIMIT => return Err(error.into()),
-            Err(_) => std::thread::sleep(Duration::from_millis(200)),
-        }
-    }
+    client.commit(&start, CommitMode::Sync)?;
+    Ok(())
 }
