@@ -150,18 +150,20 @@ lint_python() {
   files '*.py' | xargs -0 -r "$bin/ruff" format --quiet --diff
 }
 
-# The Dockerfiles, and compose.yaml as Docker Compose itself reads it: with the passwords, and refused without.
+# The Dockerfiles, and compose.yaml as Docker Compose itself reads it. Its default passwords are for loopback.
 lint_docker() {
-  local hadolint compose refusal
+  local hadolint compose
   hadolint=$("$tools/hadolint.sh")
   files '*Dockerfile' | xargs -0 -r "$hadolint"
   compose=$("$tools/compose.sh")
-  CLIMA_RABBITMQ_PASSWORD=lint CLIMA_GRAFANA_PASSWORD=lint "$compose" --env-file /dev/null -f deploy/compose.yaml config --quiet
-  if refusal=$(env -u CLIMA_RABBITMQ_PASSWORD "$compose" --env-file /dev/null -f deploy/compose.yaml config --quiet 2>&1); then
-    echo "compose.yaml is accepted without a password"
-    return 1
-  fi
-  grep -q 'CLIMA_[A-Z]*_PASSWORD is missing' <<<"$refusal" || { echo "$refusal" && return 1; }
+  need_python
+  "$compose" --env-file /dev/null -f deploy/compose.yaml config --format json | python3 -c '
+import json, sys
+for name, service in json.load(sys.stdin)["services"].items():
+    for port in service.get("ports", []):
+        if port.get("host_ip") != "127.0.0.1":
+            sys.exit(f"compose.yaml publishes a port of {name} beyond loopback")
+'
 }
 
 if [ $# = 0 ]; then
