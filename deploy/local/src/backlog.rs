@@ -7,14 +7,13 @@ use anyhow::{Context as _, bail};
 use lapin::options::QueueDeclareOptions;
 use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
-use rdkafka::ClientConfig;
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
-use crate::{Part, StackFile};
+use crate::{Part, StackFile, topic};
 
 const TOPIC: &str = "clima.tweets";
 const GROUP: &str = "clima-counter";
@@ -49,9 +48,12 @@ impl Backlog {
         let kafka = tokio::task::spawn_blocking(move || group_lag(&kafka))
             .await?
             .context("Kafka does not tell what it holds")?;
-        let rabbitmq = queue_length(&stack.rabbitmq.url(&stack.addresses[&Part::Rabbitmq]))
-            .await
-            .context("RabbitMQ does not tell what it holds")?;
+        let rabbitmq = queue_length(
+            &stack.rabbitmq.url(&stack.addresses[&Part::Rabbitmq]),
+            QUEUE,
+        )
+        .await
+        .context("RabbitMQ does not tell what it holds")?;
         let mut in_hand = 0;
         for part in [Part::ConsumerKafka, Part::ConsumerRabbitmq] {
             in_hand += unacknowledged(&stack.addresses[&part])
@@ -99,17 +101,10 @@ impl fmt::Display for Backlog {
 }
 
 fn group_lag(brokers: &str) -> anyhow::Result<u64> {
-    let client: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", GROUP)
-        .set("enable.auto.commit", "false")
-        .create()?;
-    let metadata = client.fetch_metadata(Some(TOPIC), TIMEOUT)?;
+    let client = topic::client(brokers, GROUP)?;
     let mut partitions = TopicPartitionList::new();
-    for topic in metadata.topics() {
-        for partition in topic.partitions() {
-            partitions.add_partition(topic.name(), partition.id());
-        }
+    for partition in topic::partitions(&client, TOPIC, TIMEOUT)? {
+        partitions.add_partition(TOPIC, partition);
     }
     let committed = client.committed_offsets(partitions, TIMEOUT)?;
     let mut lag = 0;
@@ -124,7 +119,8 @@ fn group_lag(brokers: &str) -> anyhow::Result<u64> {
     Ok(lag)
 }
 
-async fn queue_length(url: &str) -> anyhow::Result<u64> {
+/// Messages of a queue that are ready to be delivered.
+pub(crate) async fn queue_length(url: &str, queue: &str) -> anyhow::Result<u64> {
     let connection = Connection::connect(url, ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     let passive = QueueDeclareOptions {
@@ -132,7 +128,7 @@ async fn queue_length(url: &str) -> anyhow::Result<u64> {
         ..QueueDeclareOptions::default()
     };
     let queue = channel
-        .queue_declare(QUEUE.into(), passive, FieldTable::default())
+        .queue_declare(queue.into(), passive, FieldTable::default())
         .await?;
     let messages = queue.message_count();
     connection.close(200, "asked".into()).await?;

@@ -34,6 +34,7 @@ mod services;
 mod stack;
 mod stack_file;
 mod state_dir;
+mod topic;
 pub mod versions;
 
 pub use backlog::Backlog;

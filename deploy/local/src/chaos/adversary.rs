@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::sleep;
 
 use super::recovery::{Recoveries, Recovery, Watch};
 use super::schedule::{Fault, Step, Way};
-use crate::{Link, Part, Stack};
+use crate::{Link, Part, Stack, topic};
 
 const TOPIC: &str = "clima.tweets";
 const GROUP: &str = "clima-counter";
@@ -128,19 +128,10 @@ impl<'a> Adversary<'a> {
 }
 
 fn rewind_group(brokers: &str) -> anyhow::Result<()> {
-    let client: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", GROUP)
-        .set("enable.auto.commit", "false")
-        .create()?;
-    let metadata = client.fetch_metadata(Some(TOPIC), TIMEOUT)?;
+    let client = topic::client(brokers, GROUP)?;
     let mut start = TopicPartitionList::new();
-    for partition in metadata
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions())
-    {
-        start.add_partition_offset(TOPIC, partition.id(), Offset::Offset(0))?;
+    for partition in topic::partitions(&client, TOPIC, TIMEOUT)? {
+        start.add_partition_offset(TOPIC, partition, Offset::Offset(0))?;
     }
     client.commit(&start, CommitMode::Sync)?;
     Ok(())

@@ -16,17 +16,19 @@ use lapin::options::{
 };
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::consumer::Consumer as _;
 use rdkafka::message::Message as _;
-use rdkafka::{ClientConfig, Offset, TopicPartitionList};
+use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::ledger::Packed;
-use crate::{Part, Stack};
+use crate::backlog::queue_length;
+use crate::{Part, Stack, topic};
 
 const TOPIC: &str = "clima.tweets";
+const GROUP: &str = "audit";
 const DEAD_TOPIC: &str = "clima.tweets.dead";
 const EXCHANGE: &str = "clima";
 const DEAD_QUEUE: &str = "clima.tweets.dead";
@@ -76,21 +78,12 @@ pub(super) async fn kafka(brokers: String) -> anyhow::Result<Published> {
 }
 
 fn read_topic(brokers: &str) -> anyhow::Result<Published> {
-    let client: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .set("group.id", "audit")
-        .set("enable.auto.commit", "false")
-        .create()?;
-    let metadata = client.fetch_metadata(Some(TOPIC), TIMEOUT)?;
+    let client = topic::client(brokers, GROUP)?;
     let mut published = Published::default();
-    for partition in metadata
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions())
-    {
-        let (low, high) = client.fetch_watermarks(TOPIC, partition.id(), TIMEOUT)?;
+    for partition in topic::partitions(&client, TOPIC, TIMEOUT)? {
+        let (low, high) = client.fetch_watermarks(TOPIC, partition, TIMEOUT)?;
         let mut one = TopicPartitionList::new();
-        one.add_partition_offset(TOPIC, partition.id(), Offset::Offset(low))?;
+        one.add_partition_offset(TOPIC, partition, Offset::Offset(low))?;
         client.assign(&one)?;
         let mut next = low;
         while next < high {
@@ -108,33 +101,15 @@ fn read_topic(brokers: &str) -> anyhow::Result<Published> {
 pub(super) async fn dead_letters(stack: &Stack) -> anyhow::Result<[u64; 2]> {
     let brokers = stack.address(Part::Kafka);
     let kafka = tokio::task::spawn_blocking(move || records_of(&brokers, DEAD_TOPIC)).await??;
-    let connection =
-        Connection::connect(&stack.rabbitmq_url(), ConnectionProperties::default()).await?;
-    let channel = connection.create_channel().await?;
-    let passive = QueueDeclareOptions {
-        passive: true,
-        ..QueueDeclareOptions::default()
-    };
-    let queue = channel
-        .queue_declare(DEAD_QUEUE.into(), passive, FieldTable::default())
-        .await?;
-    let rabbitmq = u64::from(queue.message_count());
-    connection.close(200, "asked".into()).await?;
+    let rabbitmq = queue_length(&stack.rabbitmq_url(), DEAD_QUEUE).await?;
     Ok([kafka, rabbitmq])
 }
 
-fn records_of(brokers: &str, topic: &str) -> anyhow::Result<u64> {
-    let client: BaseConsumer = ClientConfig::new()
-        .set("bootstrap.servers", brokers)
-        .create()?;
-    let metadata = client.fetch_metadata(Some(topic), TIMEOUT)?;
+fn records_of(brokers: &str, name: &str) -> anyhow::Result<u64> {
+    let client = topic::client(brokers, GROUP)?;
     let mut records = 0;
-    for partition in metadata
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions())
-    {
-        let (low, high) = client.fetch_watermarks(topic, partition.id(), TIMEOUT)?;
+    for partition in topic::partitions(&client, name, TIMEOUT)? {
+        let (low, high) = client.fetch_watermarks(name, partition, TIMEOUT)?;
         records += u64::try_from(high - low).unwrap_or(0);
     }
     Ok(records)
