@@ -126,6 +126,10 @@ impl StackBuilder {
         if self.runtime.is_docker(&self.notices).await? {
             return self.start_containers().await;
         }
+        ensure!(
+            !self.breakable || self.ports == Ports::Free,
+            "a breakable stack has second processes, for which only free ports leave room"
+        );
         let cache = Cache::locate()?;
         let state = match self.claimed.take() {
             Some(state) => state,

@@ -20,31 +20,62 @@ enum Mode {
     Cut,
 }
 
-/// A proxy in front of one address. It ends when this is dropped.
+/// A port of a proxy, and where it leads to (`host:port`).
 #[derive(Debug)]
-pub struct Link {
+struct Gate {
     port: u16,
-    mode: watch::Sender<Mode>,
+    target: watch::Sender<String>,
     task: JoinHandle<()>,
 }
 
+impl Gate {
+    async fn open(target: &str, mode: watch::Receiver<Mode>) -> io::Result<Self> {
+        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
+        let port = listener.local_addr()?.port();
+        let (target, seen) = watch::channel(target.to_owned());
+        let task = tokio::spawn(accept(listener, seen, mode));
+        Ok(Self { port, target, task })
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A proxy in front of one address, with one gate or several. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Link {
+    gates: Vec<Gate>,
+    mode: watch::Sender<Mode>,
+}
+
 impl Link {
-    /// Opens a port in front of `target` (`host:port`), which need not be there yet.
+    /// Opens ports in front of `target` (`host:port`), which need not be there yet. Each can be led elsewhere; all
+    /// break together.
     ///
     /// # Errors
     /// When no port is free.
-    pub async fn to(target: String) -> io::Result<Self> {
-        let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await?;
-        let port = listener.local_addr()?.port();
+    pub async fn to(target: &str, ports: usize) -> io::Result<Self> {
         let (mode, seen) = watch::channel(Mode::Open);
-        let task = tokio::spawn(accept(listener, target, seen));
-        Ok(Self { port, mode, task })
+        let mut gates = Vec::new();
+        for _ in 0..ports {
+            gates.push(Gate::open(target, seen.clone()).await?);
+        }
+        Ok(Self { gates, mode })
     }
 
-    /// The port of the proxy, on loopback.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port
+    /// The ports of the proxy, on loopback: one for each gate.
+    pub fn ports(&self) -> impl Iterator<Item = u16> + '_ {
+        self.gates.iter().map(|gate| gate.port)
+    }
+
+    /// Leads a gate, counted from 0, to another address: its connections end, and new ones go there.
+    pub fn lead(&self, gate: usize, target: &str) {
+        if let Some(gate) = self.gates.get(gate) {
+            gate.target.send_replace(target.to_owned());
+        }
     }
 
     /// Ends every connection and refuses new ones.
@@ -63,13 +94,11 @@ impl Link {
     }
 }
 
-impl Drop for Link {
-    fn drop(&mut self) {
-        self.task.abort();
-    }
-}
-
-async fn accept(listener: TcpListener, target: String, mode: watch::Receiver<Mode>) {
+async fn accept(
+    listener: TcpListener,
+    target: watch::Receiver<String>,
+    mode: watch::Receiver<Mode>,
+) {
     // Ends with the task, and every connection with it.
     let mut connections = tokio::task::JoinSet::new();
     loop {
@@ -85,8 +114,13 @@ async fn accept(listener: TcpListener, target: String, mode: watch::Receiver<Mod
     }
 }
 
-async fn carry(client: TcpStream, target: String, mode: watch::Receiver<Mode>) {
-    let Ok(server) = TcpStream::connect(target).await else {
+async fn carry(
+    client: TcpStream,
+    mut target: watch::Receiver<String>,
+    mode: watch::Receiver<Mode>,
+) {
+    let address = target.borrow_and_update().clone();
+    let Ok(server) = TcpStream::connect(&address).await else {
         return;
     };
     client.set_nodelay(true).ok();
@@ -96,6 +130,7 @@ async fn carry(client: TcpStream, target: String, mode: watch::Receiver<Mode>) {
     let mut cut = mode.clone();
     tokio::select! {
         _ = cut.wait_for(|mode| *mode == Mode::Cut) => {}
+        _ = target.wait_for(|target| *target != address) => {}
         _ = async {
             tokio::join!(
                 pass(from_client, to_server, mode.clone()),
@@ -131,8 +166,8 @@ mod tests {
 
     use tokio::time::timeout;
 
-    /// A server that sends back what it gets, and a link to it.
-    async fn echo() -> Link {
+    /// A server that sends back what it gets.
+    async fn echo_server() -> String {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let target = listener.local_addr().unwrap().to_string();
         tokio::spawn(async move {
@@ -141,13 +176,19 @@ mod tests {
                 tokio::spawn(async move { tokio::io::copy(&mut read, &mut write).await });
             }
         });
-        Link::to(target).await.unwrap()
+        target
+    }
+
+    async fn echo() -> Link {
+        Link::to(&echo_server().await, 1).await.unwrap()
+    }
+
+    async fn connect_to(port: u16) -> TcpStream {
+        TcpStream::connect(("127.0.0.1", port)).await.unwrap()
     }
 
     async fn connect(link: &Link) -> TcpStream {
-        TcpStream::connect(("127.0.0.1", link.port()))
-            .await
-            .unwrap()
+        connect_to(link.ports().next().unwrap()).await
     }
 
     async fn echoed(stream: &mut TcpStream) -> io::Result<()> {
@@ -179,5 +220,24 @@ mod tests {
         assert!(echoed(&mut connect(&link).await).await.is_err());
         link.mend();
         echoed(&mut connect(&link).await).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_gate_that_is_led_elsewhere_ends_its_own_connections_only() {
+        let link = Link::to(&echo_server().await, 2).await.unwrap();
+        let ports: Vec<_> = link.ports().collect();
+        let (mut first, mut second) = (connect_to(ports[0]).await, connect_to(ports[1]).await);
+        echoed(&mut first).await.unwrap();
+        echoed(&mut second).await.unwrap();
+        let elsewhere = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        link.lead(1, &elsewhere.local_addr().unwrap().to_string());
+        assert!(echoed(&mut second).await.is_err());
+        echoed(&mut first).await.unwrap();
+        let mut second = connect_to(ports[1]).await;
+        second.write_all(b"word").await.unwrap();
+        let (mut there, _) = elsewhere.accept().await.unwrap();
+        let mut word = [0; 4];
+        there.read_exact(&mut word).await.unwrap();
+        assert_eq!(&word, b"word");
     }
 }

@@ -20,6 +20,12 @@ pub(crate) const WAYS: [(Part, Part, Role); 8] = [
     (Part::ConsumerRabbitmq, Part::Valkey, Role::Public),
 ];
 
+/// Behind which a second process may stand beside the first: the one who connects balances over two addresses.
+const DOUBLED: [Part; 2] = [Part::WriterKafka, Part::WriterRabbitmq];
+
+/// The gate of a second process. Until there is one, it leads to the first.
+const GATE_OF_SECOND: usize = 1;
+
 /// All clients of Kafka share one: it tells its clients one address of its own.
 pub(crate) const LINK_OF_KAFKA: (Part, Part) = (Part::WriterKafka, Part::Kafka);
 
@@ -34,7 +40,8 @@ impl Links {
         let mut links = BTreeMap::new();
         for (from, to, role) in WAYS {
             let target = ports.address(to, role).context("no such port")?;
-            links.insert((from, to), Link::to(target).await?);
+            let gates = if DOUBLED.contains(&to) { 2 } else { 1 };
+            links.insert((from, to), Link::to(&target, gates).await?);
         }
         Ok(Self { links })
     }
@@ -49,19 +56,40 @@ impl Links {
     }
 
     pub(crate) fn port(&self, (from, to): (Part, Part)) -> Option<u16> {
-        self.get(from, to).map(Link::port)
+        self.get(from, to)?.ports().next()
     }
 
     /// Where `from` finds `to`: at the proxy, where there is one.
     pub(crate) fn address(
         &self,
         ports: &PortTable,
-        (from, to): (Part, Part),
+        way: (Part, Part),
         role: Role,
     ) -> Option<String> {
-        match self.port((from, to)) {
-            Some(port) => Some(format!("127.0.0.1:{port}")),
-            None => ports.address(to, role),
+        self.addresses(ports, way, role)?.into_iter().next()
+    }
+
+    /// Where `from` finds `to` and a second process of it: at every gate of the proxy, where there is one.
+    pub(crate) fn addresses(
+        &self,
+        ports: &PortTable,
+        (from, to): (Part, Part),
+        role: Role,
+    ) -> Option<Vec<String>> {
+        match self.get(from, to) {
+            Some(link) => Some(
+                link.ports()
+                    .map(|port| format!("127.0.0.1:{port}"))
+                    .collect(),
+            ),
+            None => Some(vec![ports.address(to, role)?]),
+        }
+    }
+
+    /// Leads every second gate in front of a part to this address.
+    pub(crate) fn lead_second(&self, to: Part, address: &str) {
+        for (_, link) in self.links.iter().filter(|((_, end), _)| *end == to) {
+            link.lead(GATE_OF_SECOND, address);
         }
     }
 }

@@ -104,6 +104,18 @@ const SLOTS: [(Part, Role, u16); 19] = [
     (Part::Valkey, Role::Public, 6379),
 ];
 
+/// Ports for a second process of a part, beside the first; only where ports are free ones.
+const SECOND: [(Part, Role); 8] = [
+    (Part::WriterKafka, Role::Public),
+    (Part::WriterRabbitmq, Role::Public),
+    (Part::WriterKafka, Role::Internal),
+    (Part::WriterRabbitmq, Role::Internal),
+    (Part::WriterKafka, Role::Admin),
+    (Part::WriterRabbitmq, Role::Admin),
+    (Part::ConsumerKafka, Role::Admin),
+    (Part::ConsumerRabbitmq, Role::Admin),
+];
+
 /// Every port of the demo: the part, what it uses the port for in one word, and the number.
 #[must_use]
 pub fn fixed_ports() -> Vec<(Part, &'static str, u16)> {
@@ -122,6 +134,7 @@ const FREE_TO: u16 = 32_767;
 #[derive(Debug)]
 pub(crate) struct PortTable {
     ports: BTreeMap<(Part, Role), u16>,
+    second: BTreeMap<(Part, Role), u16>,
     /// Locked while the stack lives, so that no other stack looks for free ports in this block.
     _block: Option<File>,
 }
@@ -156,7 +169,12 @@ impl PortTable {
 
     /// The address of a part in a role, on loopback.
     pub(crate) fn address(&self, part: Part, role: Role) -> Option<String> {
-        self.get(part, role).map(|port| format!("127.0.0.1:{port}"))
+        self.get(part, role).map(on_loopback)
+    }
+
+    /// The address of a second process of a part in a role, on loopback.
+    pub(crate) fn address_of_second(&self, part: Part, role: Role) -> Option<String> {
+        self.second.get(&(part, role)).copied().map(on_loopback)
     }
 
     fn check(
@@ -177,6 +195,7 @@ impl PortTable {
         }
         Ok(Self {
             ports: table,
+            second: BTreeMap::new(),
             _block: None,
         })
     }
@@ -192,22 +211,28 @@ impl PortTable {
             let free: Vec<u16> = (first..first + BLOCK)
                 .filter(|&port| is_free(port))
                 .collect();
-            if free.len() >= SLOTS.len() {
+            if free.len() >= SLOTS.len() + SECOND.len() {
+                let mut free = free.into_iter();
                 let ports = SLOTS
                     .into_iter()
-                    .zip(free)
+                    .zip(free.by_ref())
                     .map(|((part, role, _), port)| ((part, role), port));
                 return Ok(Self {
                     ports: ports.collect(),
+                    second: SECOND.into_iter().zip(free).collect(),
                     _block: Some(block),
                 });
             }
         }
         bail!(
             "found no block of {} free ports below {FREE_TO}",
-            SLOTS.len()
+            SLOTS.len() + SECOND.len()
         )
     }
+}
+
+fn on_loopback(port: u16) -> String {
+    format!("127.0.0.1:{port}")
 }
 
 /// Locks a file, or returns `None` when another stack has it.
@@ -285,11 +310,11 @@ mod tests {
             .collect();
         let ports: Vec<u16> = tables
             .iter()
-            .flat_map(|table| table.ports.values().copied())
+            .flat_map(|table| table.ports.values().chain(table.second.values()).copied())
             .collect();
         assert_eq!(
             ports.iter().collect::<BTreeSet<_>>().len(),
-            20 * SLOTS.len()
+            20 * (SLOTS.len() + SECOND.len())
         );
         assert!(
             ports

@@ -99,13 +99,15 @@ impl Processes {
         Ok(last_words(self.launch(part)?, lines))
     }
 
-    /// Starts a second process of a part, which needs no port of its own but the admin port.
-    pub(crate) fn start_second(&self, part: Part) -> anyhow::Result<Child> {
+    /// Starts a second process of a part, with these settings in place of the first one's.
+    pub(crate) fn start_second(
+        &self,
+        part: Part,
+        env: Vec<(String, String)>,
+    ) -> anyhow::Result<Child> {
         let mut launch = self.launch(part)?.clone();
         // The last one of a name wins.
-        launch
-            .env
-            .push(("CLIMA_ADMIN_LISTEN".to_owned(), "127.0.0.1:0".to_owned()));
+        launch.env.extend(env);
         launch.log.set_extension("second.log");
         launch
             .spawn()

@@ -45,8 +45,12 @@ fn environment(part: Part, ports: &PortTable, links: &Links) -> Option<Vec<(Stri
     let own = |role| ports.address(part, role);
     let public = |of| links.address(ports, (part, of), Role::Public);
     let internal = |of| {
-        let address = links.address(ports, (part, of), Role::Internal)?;
-        Some(format!("http://{address}"))
+        let addresses = links.addresses(ports, (part, of), Role::Internal)?;
+        let urls: Vec<_> = addresses
+            .iter()
+            .map(|address| format!("http://{address}"))
+            .collect();
+        Some(urls.join(","))
     };
     let mut env = vec![
         ("CLIMA_ADMIN_LISTEN", own(Role::Admin)?),
@@ -81,6 +85,20 @@ fn environment(part: Part, ports: &PortTable, links: &Links) -> Option<Vec<(Stri
             .map(|(key, value)| (key.to_owned(), value))
             .collect(),
     )
+}
+
+/// What a second process of a writer or a consumer is told beside what the first one is: its own ports, by the part's roles.
+pub(crate) fn ports_of_second(part: Part, ports: &PortTable) -> Vec<(String, String)> {
+    let roles = [
+        (Role::Public, "CLIMA_LISTEN"),
+        (Role::Internal, "CLIMA_INTERNAL_LISTEN"),
+        (Role::Admin, "CLIMA_ADMIN_LISTEN"),
+    ];
+    let known = roles.into_iter().filter_map(|(role, key)| {
+        let address = ports.address_of_second(part, role)?;
+        Some((key.to_owned(), address))
+    });
+    known.collect()
 }
 
 pub(crate) fn valkey_url(address: &str) -> String {

@@ -16,6 +16,7 @@ use crate::ports::{PortTable, Role};
 use crate::probe::Probe;
 use crate::rabbitmq_login::RabbitmqLogin;
 use crate::runtime::{Runtime, State};
+use crate::second::Second;
 use crate::state_dir::StateDir;
 use crate::{Part, StackBuilder, proc_fs, services};
 
@@ -136,6 +137,22 @@ impl Stack {
     #[must_use]
     pub fn valkey_url(&self) -> String {
         services::valkey_url(&self.address(Part::Valkey))
+    }
+
+    /// Keeps the folder of data, settings and logs, also where it was to go with the stack.
+    ///
+    /// # Errors
+    /// When its lock cannot be removed; a later stack then removes the folder.
+    pub fn keep_state(&self) -> anyhow::Result<()> {
+        self.state.keep()
+    }
+
+    /// Removes data, settings and logs. Only after [`Stack::shutdown`].
+    ///
+    /// # Errors
+    /// When something cannot be removed.
+    pub fn clear_state(&self) -> anyhow::Result<()> {
+        self.state.clear()
     }
 
     /// The folder of data, settings and logs.
@@ -315,15 +332,19 @@ impl Stack {
             .with_context(|| format!("there is no link from {from} to {to}"))
     }
 
-    /// Starts a second process of a consumer beside the first. It is killed when it is dropped.
+    /// Starts a second process of a writer or a consumer beside the first, and returns when it is ready. To a second writer
+    /// the gateway's calls are led from then on, half of them.
     ///
     /// # Errors
-    /// When it cannot be started.
-    pub fn start_second(&self, consumer: Part) -> anyhow::Result<tokio::process::Child> {
-        self.runtime
+    /// When the stack was not built as [`StackBuilder::breakable`], or the process cannot be started, ends, or is not ready in
+    /// two minutes.
+    pub async fn start_second(&self, part: Part) -> anyhow::Result<Second<'_>> {
+        let processes = self
+            .runtime
             .processes()
-            .context("a container has no second one")?
-            .start_second(consumer)
+            .context("a container has no second one")?;
+        let second = Second::start(part, processes, &self.ports, &self.links)?;
+        second.ready(START_LIMIT).await
     }
 
     /// Stops everything in order: the front first, so that tweets on their way arrive, then what

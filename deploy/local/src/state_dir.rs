@@ -3,6 +3,7 @@
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::{Context as _, bail};
 
@@ -23,7 +24,8 @@ const CONTENT: [&str; 6] = [
 #[derive(Debug)]
 pub struct StateDir {
     path: PathBuf,
-    temporary: bool,
+    /// Whether it goes with the stack.
+    temporary: AtomicBool,
     /// Locked while this process holds the folder.
     _lock: File,
 }
@@ -40,7 +42,7 @@ impl StateDir {
         match lock.try_lock() {
             Ok(()) => Ok(Self {
                 path,
-                temporary: false,
+                temporary: AtomicBool::new(false),
                 _lock: lock,
             }),
             Err(TryLockError::WouldBlock) => bail!(
@@ -85,9 +87,20 @@ impl StateDir {
         lock.lock()?;
         Ok(Self {
             path,
-            temporary: true,
+            temporary: AtomicBool::new(true),
             _lock: lock,
         })
+    }
+
+    /// Lets the folder stay, also where it was to go with the stack.
+    ///
+    /// # Errors
+    /// When the sign by which later stacks know it for abandoned cannot be removed.
+    pub fn keep(&self) -> anyhow::Result<()> {
+        if self.temporary.swap(false, Ordering::Relaxed) {
+            remove(&self.path.with_extension("lock"))?;
+        }
+        Ok(())
     }
 
     /// The folder, as an absolute path.
@@ -99,7 +112,7 @@ impl StateDir {
 
 impl Drop for StateDir {
     fn drop(&mut self) {
-        if self.temporary {
+        if self.temporary.load(Ordering::Relaxed) {
             // What cannot be removed now is swept by a later stack.
             drop(fs::remove_dir_all(&self.path));
             drop(fs::remove_file(self.path.with_extension("lock")));
@@ -167,5 +180,16 @@ mod tests {
         let path = other.path().to_owned();
         drop(other);
         assert!(!path.exists());
+    }
+
+    #[test]
+    fn a_folder_that_is_to_be_kept_outlives_its_stack_and_later_ones() {
+        let runs = tempfile::tempdir().unwrap();
+        let kept = StateDir::temporary(runs.path()).unwrap();
+        let path = kept.path().to_owned();
+        kept.keep().unwrap();
+        drop(kept);
+        drop(StateDir::temporary(runs.path()).unwrap());
+        assert!(path.is_dir());
     }
 }

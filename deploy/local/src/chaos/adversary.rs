@@ -2,12 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use rdkafka::consumer::{CommitMode, Consumer as _};
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::sleep;
 
-use super::recovery::{Recoveries, Recovery, Watch};
-use super::schedule::{Fault, Step, Way};
+use super::clients::Hurry;
+use super::fault::{Back, Fault, Way};
 use crate::{Link, Part, Stack, topic};
 
 const TOPIC: &str = "clima.tweets";
@@ -17,28 +17,33 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for Kafka to take the last member for dead: a session of 6 s, or that of a rebalance in between.
 const EMPTY_LIMIT: Duration = Duration::from_secs(60);
 
+/// How long the two work side by side, and how long deadlines are short before and after a kill.
+const MOMENT: Duration = Duration::from_millis(500);
+
+#[derive(Debug)]
 pub(super) struct Adversary<'a> {
     stack: &'a Stack,
-    watch: Watch,
-    pub(super) recoveries: Recoveries,
+    hurry: Hurry,
 }
 
 impl<'a> Adversary<'a> {
-    pub(super) fn new(stack: &'a Stack, watch: Watch) -> Self {
-        Self {
-            stack,
-            watch,
-            recoveries: Recoveries::default(),
-        }
+    pub(super) fn new(stack: &'a Stack, hurry: Hurry) -> Self {
+        Self { stack, hurry }
     }
 
-    /// Lets the system alone for a while, then does what the step says. Everything runs again afterwards.
-    pub(super) async fn act(&mut self, step: &Step) -> anyhow::Result<()> {
-        sleep(step.after).await;
-        match step.fault {
-            Fault::Kill(part) => self.kill(part).await,
+    /// Does it. Everything runs again afterwards, though what was killed may still be about its recovery.
+    pub(super) async fn act(&self, fault: Fault) -> anyhow::Result<()> {
+        match fault {
+            Fault::Kill(part) => self.kill(part).await.map(drop),
             Fault::KillBoth(one, other) => self.kill_both(one, other).await,
             Fault::KillInRecovery(one, other) => self.kill_in_recovery(one, other).await,
+            Fault::KillInHurry(part, limit) => {
+                let _hurried = self.hurry.begin(limit);
+                sleep(MOMENT).await;
+                self.kill(part).await?;
+                sleep(MOMENT).await;
+                Ok(())
+            }
             Fault::Pause(part, time) => {
                 self.stack.pause(part).await?;
                 sleep(time).await;
@@ -46,26 +51,22 @@ impl<'a> Adversary<'a> {
             }
             Fault::Cut(way, time) => self.broken(way, time, Link::cut).await,
             Fault::Stall(way, time) => self.broken(way, time, Link::stall).await,
-            Fault::Double(part, time) => self.double(part, time).await,
-            Fault::Rewind => self.rewind().await,
+            Fault::Double(part, time) => {
+                let second = self.stack.start_second(part).await?;
+                sleep(time).await;
+                second.kill().await
+            }
+            Fault::Halve(part, time) => self.halve(part, time).await,
+            Fault::Rewind(back) => self.rewind(back).await,
         }
     }
 
-    async fn kill(&mut self, part: Part) -> anyhow::Result<()> {
+    /// Kills a part and starts it again; how long it took from the kill until it was ready.
+    pub(super) async fn kill(&self, part: Part) -> anyhow::Result<Duration> {
         let killed = Instant::now();
         self.stack.kill(part).await?;
         self.stack.start_part(part).await?;
-        let ready = killed.elapsed();
-        let (accepted, counted) = self.watch.back(killed).await?;
-        self.recoveries.note(
-            part,
-            Recovery {
-                ready,
-                accepted,
-                counted,
-            },
-        );
-        Ok(())
+        Ok(killed.elapsed())
     }
 
     async fn kill_both(&self, one: Part, other: Part) -> anyhow::Result<()> {
@@ -88,7 +89,7 @@ impl<'a> Adversary<'a> {
         self.start_all(&missing).await
     }
 
-    /// Servers first, all at the same time: a service may need a server before it is ready.
+    /// All at the same time: a service may need a server before it is ready.
     async fn start_all(&self, parts: &[Part]) -> anyhow::Result<()> {
         futures::future::try_join_all(parts.iter().map(|&part| self.stack.start_part(part)))
             .await?;
@@ -103,21 +104,24 @@ impl<'a> Adversary<'a> {
         Ok(())
     }
 
-    async fn double(&self, part: Part, time: Duration) -> anyhow::Result<()> {
-        let mut second = self.stack.start_second(part)?;
+    async fn halve(&self, part: Part, time: Duration) -> anyhow::Result<()> {
+        let second = self.stack.start_second(part).await?;
+        sleep(MOMENT).await;
+        self.stack.kill(part).await?;
         sleep(time).await;
-        second.kill().await?;
+        self.stack.start_part(part).await?;
+        second.stop().await?;
         Ok(())
     }
 
     /// Kafka takes new offsets for a group only while it has no member, and one that was killed is a member until its
     /// session has run out.
-    async fn rewind(&self) -> anyhow::Result<()> {
+    async fn rewind(&self, back: Back) -> anyhow::Result<()> {
         self.stack.stop(Part::ConsumerKafka).await?;
         let begun = Instant::now();
         loop {
             let brokers = self.stack.address(Part::Kafka);
-            match tokio::task::spawn_blocking(move || rewind_group(&brokers)).await? {
+            match tokio::task::spawn_blocking(move || rewind_group(&brokers, back)).await? {
                 Ok(()) => break,
                 Err(error) if begun.elapsed() > EMPTY_LIMIT => return Err(error),
                 Err(_) => sleep(Duration::from_millis(200)).await,
@@ -127,12 +131,38 @@ impl<'a> Adversary<'a> {
     }
 }
 
-fn rewind_group(brokers: &str) -> anyhow::Result<()> {
+fn rewind_group(brokers: &str, back: Back) -> anyhow::Result<()> {
     let client = topic::client(brokers, GROUP)?;
-    let mut start = TopicPartitionList::new();
-    for partition in topic::partitions(&client, TOPIC, TIMEOUT)? {
-        start.add_partition_offset(TOPIC, partition, Offset::Offset(0))?;
-    }
-    client.commit(&start, CommitMode::Sync)?;
+    let begin = match back {
+        Back::Start => {
+            let mut begin = all_partitions(&client)?;
+            begin.set_all_offsets(Offset::Offset(0))?;
+            begin
+        }
+        Back::Records(records) => {
+            let committed = client.committed_offsets(all_partitions(&client)?, TIMEOUT)?;
+            let mut begin = TopicPartitionList::new();
+            for partition in committed.elements() {
+                if let Offset::Offset(next) = partition.offset() {
+                    let earlier = (next - i64::from(records)).max(0);
+                    begin.add_partition_offset(
+                        TOPIC,
+                        partition.partition(),
+                        Offset::Offset(earlier),
+                    )?;
+                }
+            }
+            begin
+        }
+    };
+    client.commit(&begin, CommitMode::Sync)?;
     Ok(())
+}
+
+fn all_partitions(client: &BaseConsumer) -> anyhow::Result<TopicPartitionList> {
+    let mut all = TopicPartitionList::new();
+    for partition in topic::partitions(client, TOPIC, TIMEOUT)? {
+        all.add_partition(TOPIC, partition);
+    }
+    Ok(all)
 }

@@ -1,13 +1,10 @@
 //! Two readers of their own, who see everything that the brokers were given: what was published, without any of
 //! the code that counts.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use clima_proto::event::CheckedEvent;
-use clima_proto::id::TweetId;
 use clima_writer_rabbitmq::topology::ROUTING_KEY;
 use futures::StreamExt as _;
 use lapin::options::{
@@ -23,7 +20,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-use super::ledger::Packed;
+use super::published::{Place, Published};
 use crate::backlog::queue_length;
 use crate::{Part, Stack, topic};
 
@@ -38,8 +35,11 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Behind everything that was published; no event looks like this.
 const END: &[u8] = b"end of the audit";
 
-/// To read what is left, with the brokers and everybody else at rest.
-const END_LIMIT: Duration = Duration::from_secs(120);
+/// Longest silence while what is left is read, with everybody else at rest.
+const END_LIMIT: Duration = Duration::from_secs(60);
+
+/// Between two looks at how far the reading has come.
+const POLL: Duration = Duration::from_millis(50);
 
 /// Between two attempts to connect.
 const RECONNECT: Duration = Duration::from_millis(200);
@@ -48,28 +48,6 @@ const RECONNECT: Duration = Duration::from_millis(200);
 enum Ended {
     AtMark,
     Early,
-}
-
-/// What a broker was given: tweets by id, and how many records there were.
-#[derive(Debug, Default)]
-pub(super) struct Published {
-    pub(super) tweets: HashMap<TweetId, Packed>,
-    pub(super) records: u64,
-}
-
-impl Published {
-    fn add(&mut self, record: &[u8]) -> anyhow::Result<()> {
-        let event = CheckedEvent::decode(record).context("a record is no event")?;
-        let tweet = Packed {
-            municipality: event.tweet.municipality as u8,
-            weather: event.tweet.weather as u8,
-            temperature: event.tweet.temperature,
-            humidity: event.tweet.humidity,
-        };
-        self.records += 1;
-        self.tweets.insert(event.id, tweet);
-        Ok(())
-    }
 }
 
 /// Reads Kafka's topic from its first record to its last one.
@@ -91,7 +69,11 @@ fn read_topic(brokers: &str) -> anyhow::Result<Published> {
                 .poll(TIMEOUT)
                 .context("Kafka delivers no more records")??;
             next = record.offset() + 1;
-            published.add(record.payload().unwrap_or_default())?;
+            let place = Place::Record {
+                partition: u8::try_from(partition)?,
+                offset: u32::try_from(record.offset())?,
+            };
+            published.add(record.payload().unwrap_or_default(), place)?;
         }
     }
     Ok(published)
@@ -138,17 +120,39 @@ impl RabbitmqAudit {
         })
     }
 
+    fn records(&self) -> u64 {
+        self.published
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .records
+    }
+
     /// What it has read when it comes to the end of its queue.
-    pub(super) async fn finish(self) -> anyhow::Result<Published> {
+    pub(super) async fn finish(mut self) -> anyhow::Result<Published> {
         mark_end(&self.url).await?;
-        timeout(END_LIMIT, self.task)
-            .await
-            .context("the audit queue does not come to its end")???;
+        let (mut read, mut moved) = (self.records(), Instant::now());
+        while !self.task.is_finished() {
+            sleep(POLL).await;
+            if self.records() != read {
+                (read, moved) = (self.records(), Instant::now());
+            }
+            anyhow::ensure!(
+                moved.elapsed() < END_LIMIT,
+                "the audit queue does not come to its end"
+            );
+        }
+        (&mut self.task).await??;
         let mut published = self
             .published
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         Ok(std::mem::take(&mut *published))
+    }
+}
+
+impl Drop for RabbitmqAudit {
+    fn drop(&mut self) {
+        self.task.abort();
     }
 }
 
@@ -238,10 +242,7 @@ async fn read_queue(
         if delivery.data == END {
             return Ok(Ended::AtMark);
         }
-        published
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .add(&delivery.data)?;
+        add_next(published, &delivery.data)?;
         unacknowledged += 1;
         // All before it on this channel too: they were added.
         if unacknowledged == 500 {
@@ -252,4 +253,10 @@ async fn read_queue(
         }
     }
     Ok(Ended::Early)
+}
+
+fn add_next(published: &Mutex<Published>, record: &[u8]) -> anyhow::Result<()> {
+    let mut published = published.lock().unwrap_or_else(PoisonError::into_inner);
+    let number = u32::try_from(published.records + 1)?;
+    published.add(record, Place::Message(number))
 }

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, HashSet};
 
 use clima_proto::id::TweetId;
 
-use super::audit::Published;
 use super::holdings::aggregates;
 use super::ledger::Ledger;
+use super::published::Published;
 use super::recount::{Aggregates, Recount};
 use crate::Counts;
 
-/// Most ids that a verdict names.
-const NAMED: usize = 20;
+/// Ids that are asked for at a time.
+const PIECE: usize = 50_000;
 
 /// What was found on one path.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
@@ -20,8 +20,13 @@ pub(super) struct Verdict {
     pub(super) counted: u64,
     /// Records that the broker was given; more than tweets, since retries publish again.
     pub(super) records: u64,
-    /// Accepted tweets whose bit is clear.
-    pub(super) lost: Vec<TweetId>,
+    /// Accepted tweets whose bit is clear although the broker was given them.
+    pub(super) not_counted: Vec<TweetId>,
+    /// Accepted tweets whose bit is clear and which the broker does not have: it, or the writer, has lost them.
+    pub(super) not_given: Vec<TweetId>,
+    /// Accepted tweets that are counted, though the broker does not have them (any more). No breach of the promise, but a
+    /// broker that forgets.
+    pub(super) forgotten: u64,
     /// Tweets that were refused as NOT_COUNTED, each time they were sent, whose bit is set.
     pub(super) counted_against_word: Vec<TweetId>,
     /// By how much the total is above the number of bits: tweets that were counted twice.
@@ -37,13 +42,14 @@ pub(super) struct Verdict {
 impl Verdict {
     /// Tweets that were lost, as the last line of a run tells it.
     pub(super) fn lost(&self) -> u64 {
-        self.lost.len() as u64 + self.uncounted
+        (self.not_counted.len() + self.not_given.len()) as u64 + self.uncounted
     }
 
     /// Whether the promise was kept. `nameless` requests broke off before anybody told their ids: so many ids
     /// may be unknown.
     pub(super) fn is_kept(&self, nameless: u64) -> bool {
-        self.lost.is_empty()
+        self.not_counted.is_empty()
+            && self.not_given.is_empty()
             && self.counted_against_word.is_empty()
             && self.doubled == 0
             && self.uncounted == 0
@@ -51,13 +57,19 @@ impl Verdict {
             && self.differences.is_empty()
     }
 
-    /// The ids that a person has to look into.
-    pub(super) fn suspects(&self) -> impl Iterator<Item = TweetId> + '_ {
-        self.lost
-            .iter()
-            .chain(&self.counted_against_word)
-            .take(NAMED)
-            .copied()
+    /// The ids that a person has to look into, by what is wrong with them.
+    pub(super) fn suspects(&self) -> [(&'static str, &[TweetId]); 3] {
+        [
+            ("lost: in the broker, not counted", &self.not_counted),
+            (
+                "lost: not in the broker, although accepted",
+                &self.not_given,
+            ),
+            (
+                "counted, although every answer said NOT_COUNTED",
+                &self.counted_against_word,
+            ),
+        ]
     }
 }
 
@@ -69,28 +81,35 @@ pub(super) async fn path(
     published: &Published,
 ) -> anyhow::Result<Verdict> {
     let mut counts = Counts::connect(valkey).await?;
-    let mut ids: Vec<TweetId> = ledger.entries().keys().copied().collect();
-    ids.extend(
-        published
-            .tweets
-            .keys()
-            .filter(|id| !ledger.entries().contains_key(id)),
-    );
+    let published_only = published
+        .tweets
+        .keys()
+        .filter(|id| !ledger.entries().contains_key(id));
+    let mut all = ledger.entries().keys().chain(published_only).copied();
     let mut verdict = Verdict {
         records: published.records,
         ..Verdict::default()
     };
     let mut recount = Recount::default();
     let mut known = 0;
-    // In pieces: a run has millions.
-    for ids in ids.chunks(50_000) {
-        let missing: HashSet<TweetId> = counts.missing(path, ids).await?.into_iter().collect();
-        for id in ids {
+    loop {
+        // In pieces: a run has millions.
+        let ids: Vec<TweetId> = all.by_ref().take(PIECE).collect();
+        if ids.is_empty() {
+            break;
+        }
+        let missing: HashSet<TweetId> = counts.missing(path, &ids).await?.into_iter().collect();
+        for id in &ids {
             let entry = ledger.entries().get(id);
+            let given = published.tweets.get(id);
+            let accepted = entry.is_some_and(|entry| entry.is_accepted());
+            match (accepted, missing.contains(id), given) {
+                (true, true, Some(_)) => verdict.not_counted.push(*id),
+                (true, true, None) => verdict.not_given.push(*id),
+                (true, false, None) => verdict.forgotten += 1,
+                _ => {}
+            }
             if missing.contains(id) {
-                if entry.is_some_and(|entry| entry.is_accepted()) {
-                    verdict.lost.push(*id);
-                }
                 continue;
             }
             known += 1;
@@ -99,10 +118,8 @@ pub(super) async fn path(
             }
             // What the broker holds is what was counted; a client's word serves where the audit's queue did not
             // get what the other one did, which a broker that dies before it confirms may do.
-            let tweet = published
-                .tweets
-                .get(id)
-                .copied()
+            let tweet = given
+                .map(|given| given.tweet)
                 .or_else(|| entry.map(|entry| entry.tweet()));
             if let Some(tweet) = tweet {
                 recount.add(tweet);
@@ -179,9 +196,14 @@ mod tests {
         let id = TweetId::from_parts(&[1; 16], 0).unwrap();
         assert!(Verdict::default().is_kept(0));
         let lost = Verdict {
-            lost: vec![id],
+            not_counted: vec![id],
             ..Verdict::default()
         };
+        let lost_by_broker = Verdict {
+            not_given: vec![id],
+            ..Verdict::default()
+        };
+        assert_eq!((lost.lost(), lost_by_broker.lost()), (1, 1));
         let against = Verdict {
             counted_against_word: vec![id],
             ..Verdict::default()
@@ -198,7 +220,7 @@ mod tests {
             differences: vec!["counts total".to_owned()],
             ..Verdict::default()
         };
-        for verdict in [lost, against, doubled, uncounted, different] {
+        for verdict in [lost, lost_by_broker, against, doubled, uncounted, different] {
             assert!(!verdict.is_kept(0), "{verdict:?}");
         }
         let unknown = Verdict {

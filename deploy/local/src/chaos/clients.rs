@@ -1,5 +1,6 @@
 //! The clients: REST and gRPC, each with a connection of its own, one request after the other, at full speed.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,34 @@ use crate::load::{HttpClient, Outcome};
 
 /// Longer than the deadline of the services: an answer that takes longer is none.
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The shortest deadline now, for all clients; none in quiet times.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Hurry(Arc<AtomicU64>);
+
+impl Hurry {
+    /// Shortens every request that begins from now on, until the guard is dropped.
+    pub(super) fn begin(&self, limit: Duration) -> Hurried<'_> {
+        let millis = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+        self.0.store(millis, Ordering::Relaxed);
+        Hurried(self)
+    }
+
+    fn limit(&self) -> Option<Duration> {
+        let millis = self.0.load(Ordering::Relaxed);
+        (millis > 0).then(|| Duration::from_millis(millis))
+    }
+}
+
+/// While this is there, nobody has time.
+#[derive(Debug)]
+pub(super) struct Hurried<'a>(&'a Hurry);
+
+impl Drop for Hurried<'_> {
+    fn drop(&mut self) {
+        self.0.0.store(0, Ordering::Relaxed);
+    }
+}
 
 /// After a refusal or a lost connection. A client that asks again at once takes the CPU from what has to come back.
 const BREATH: Duration = Duration::from_millis(10);
@@ -46,6 +75,7 @@ impl Clients {
     pub(super) fn start(
         doors: impl IntoIterator<Item = Door>,
         seed: u64,
+        hurry: &Hurry,
         ledger: &Arc<Mutex<Ledger>>,
     ) -> anyhow::Result<Self> {
         let stop = CancellationToken::new();
@@ -56,6 +86,7 @@ impl Clients {
             let client = Client {
                 tweets: Tweets::new(random, number),
                 ids: Arc::clone(&ids),
+                hurry: hurry.clone(),
                 ledger: Arc::clone(ledger),
                 stop: stop.clone(),
             };
@@ -77,6 +108,7 @@ impl Clients {
 struct Client {
     tweets: Tweets,
     ids: Arc<TweetIds>,
+    hurry: Hurry,
     ledger: Arc<Mutex<Ledger>>,
     stop: CancellationToken,
 }
@@ -84,7 +116,7 @@ struct Client {
 impl Client {
     async fn run(mut self, mut line: Line) {
         while !self.stop.is_cancelled()
-            && let Some(sent) = self.tweets.next()
+            && let Some(sent) = self.next()
         {
             let started = Instant::now();
             let (told, id) = line.send(&sent).await;
@@ -92,10 +124,17 @@ impl Client {
             self.ledger
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)
-                .note(sent.tweet, id, told, started);
+                .note(&sent, id, told, started);
             if told != Told::Accepted {
                 sleep(BREATH).await;
             }
+        }
+    }
+
+    fn next(&mut self) -> Option<Sent> {
+        match self.hurry.limit() {
+            Some(limit) => self.tweets.hurried(limit),
+            None => self.tweets.next(),
         }
     }
 }
@@ -121,14 +160,22 @@ impl Line {
 
     async fn send(&mut self, sent: &Sent) -> (Told, Option<TweetId>) {
         match self {
-            Self::Rest(client) => match client.post(&sent.tweet, sent.key.as_deref()).await {
-                Outcome::Accepted(id) => (Told::Accepted, Some(id)),
-                Outcome::Refused { fate, id, .. } => (Told::Refused(fate), id),
-                Outcome::NotSent => (Told::NotSent, None),
-                Outcome::Broken => (Told::Broken, None),
-            },
+            Self::Rest(client) => {
+                let limit = sent.limit.unwrap_or(PATIENCE);
+                let posted = client.post_within(limit, &sent.tweet, sent.key.as_deref());
+                match posted.await {
+                    Outcome::Accepted(id) => (Told::Accepted, Some(id)),
+                    Outcome::Refused { fate, id, .. } => (Told::Refused(fate), id),
+                    Outcome::NotSent => (Told::NotSent, None),
+                    Outcome::Broken => (Told::Broken, None),
+                }
+            }
             Self::Grpc(client) => {
                 let mut request = Request::new(sent.tweet);
+                if let Some(limit) = sent.limit {
+                    // As `grpc-timeout`, which our own side of the call keeps too.
+                    request.set_timeout(limit);
+                }
                 if let Some(key) = &sent.key
                     && let Ok(key) = key.parse()
                 {

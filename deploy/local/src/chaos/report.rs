@@ -2,19 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Chaos;
+use super::campaign::Done;
 use super::check::Verdict;
 use super::ledger::Totals;
 use super::recovery::Recoveries;
-use super::schedule::Step;
+use crate::Part;
 
 /// What a run found.
 #[derive(Debug)]
 pub struct ChaosReport {
     pub(super) chaos: Chaos,
-    pub(super) steps: Vec<Step>,
+    /// The faults that were done.
+    pub(super) done: Vec<Done>,
+    /// From the first request to the last.
+    pub(super) attacked: Duration,
+    /// The same, with draining and comparing.
     pub(super) elapsed: Duration,
     pub(super) totals: Totals,
     pub(super) recoveries: Recoveries,
@@ -22,6 +28,10 @@ pub struct ChaosReport {
     pub(super) verdicts: Vec<(&'static str, Verdict)>,
     /// By path.
     pub(super) dead_letters: [u64; 2],
+    /// What is known of every id with which something is wrong, as Markdown.
+    pub(super) evidence: String,
+    /// Where data and logs are, if they were kept.
+    pub(super) kept: Option<PathBuf>,
 }
 
 impl ChaosReport {
@@ -41,17 +51,10 @@ impl ChaosReport {
         self.totals.accepted
     }
 
-    /// The ids that somebody has to look into.
+    /// Where data and logs are, if they were kept.
     #[must_use]
-    pub fn suspects(&self) -> Vec<String> {
-        let mut ids: Vec<_> = self
-            .verdicts
-            .iter()
-            .flat_map(|(_, verdict)| verdict.suspects())
-            .map(|id| id.to_string())
-            .collect();
-        ids.dedup();
-        ids
+    pub fn kept(&self) -> Option<&Path> {
+        self.kept.as_deref()
     }
 
     /// The last line of a run.
@@ -75,16 +78,25 @@ impl ChaosReport {
     }
 
     fn kills(&self) -> u64 {
-        self.steps.iter().map(|step| step.fault.kills()).sum()
+        self.done.iter().map(|done| done.fault.kills()).sum()
     }
 
     /// How often each kind of fault was done.
     fn kinds(&self) -> BTreeMap<&'static str, usize> {
         let mut kinds = BTreeMap::new();
-        for step in &self.steps {
-            *kinds.entry(step.fault.kind()).or_default() += 1;
+        for done in &self.done {
+            *kinds.entry(done.fault.kind()).or_default() += 1;
         }
         kinds
+    }
+
+    /// How often each part was killed, in whatever way.
+    fn killed(&self) -> BTreeMap<Part, usize> {
+        let mut killed = BTreeMap::new();
+        for part in self.done.iter().flat_map(|done| done.fault.killed()) {
+            *killed.entry(part).or_default() += 1;
+        }
+        killed
     }
 }
 
@@ -93,6 +105,7 @@ impl fmt::Display for ChaosReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Totals {
             requests,
+            hurried,
             accepted,
             refused,
             ambiguous,
@@ -100,33 +113,39 @@ impl fmt::Display for ChaosReport {
         } = self.totals;
         writeln!(
             f,
-            "Seed {}, {} clients on REST and {} on gRPC, {:.0} s.\n",
+            "Seed {}, {} clients on REST and {} on gRPC, {:.0} s under attack, {:.0} s with draining and comparing.\n",
             self.chaos.seed,
             self.chaos.rest_clients,
             self.chaos.grpc_clients,
+            self.attacked.as_secs_f32(),
             self.elapsed.as_secs_f32()
         )?;
         writeln!(f, "| fault | times |\n|---|---|")?;
         for (kind, times) in self.kinds() {
             writeln!(f, "| {kind} | {times} |")?;
         }
+        writeln!(f, "\n| part | killed |\n|---|---|")?;
+        for (part, times) in self.killed() {
+            writeln!(f, "| {part} | {times} |")?;
+        }
         writeln!(
             f,
-            "\n{requests} requests: {accepted} accepted, {refused} refused as NOT_COUNTED, {ambiguous} open \
-             ({nameless} of them without an id).\n"
+            "\n{requests} requests, {hurried} of them with a deadline of 1 to 500 ms: {accepted} accepted, {refused} refused \
+             as NOT_COUNTED, {ambiguous} open ({nameless} of them without an id).\n"
         )?;
         writeln!(
             f,
-            "| path | records | counted | lost | doubled | counted against the word | unknown | differences | dead letters |\n\
-             |---|---|---|---|---|---|---|---|---|"
+            "| path | records | counted | lost in the broker | lost before it | doubled | counted against the word | unknown | differences | dead letters |\n\
+             |---|---|---|---|---|---|---|---|---|---|"
         )?;
         for ((path, it), dead) in self.verdicts.iter().zip(self.dead_letters) {
             writeln!(
                 f,
-                "| {path} | {} | {} | {} | {} | {} | {} | {} | {dead} |",
+                "| {path} | {} | {} | {} | {} | {} | {} | {} | {} | {dead} |",
                 it.records,
                 it.counted,
-                it.lost(),
+                it.not_counted.len() as u64 + it.uncounted,
+                it.not_given.len(),
                 it.doubled,
                 it.counted_against_word.len(),
                 it.unknown,
@@ -137,10 +156,18 @@ impl fmt::Display for ChaosReport {
             for difference in &it.differences {
                 writeln!(f, "\n{path}: {difference}")?;
             }
+            if it.forgotten > 0 {
+                writeln!(
+                    f,
+                    "\n{path}: {} accepted tweets are counted, but the broker does not have them",
+                    it.forgotten
+                )?;
+            }
         }
+        f.write_str(&self.evidence)?;
         writeln!(
             f,
-            "\nAfter the kill of one part alone, in ms (median, 99th percentile):\n\n\
+            "\nAfter kills of one part alone, in ms (median, 99th percentile):\n\n\
              | part | kills | ready | a new tweet is accepted | and counted on both paths |\n|---|---|---|---|---|"
         )?;
         for (part, kills, times) in self.recoveries.summary() {

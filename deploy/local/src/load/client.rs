@@ -71,11 +71,25 @@ impl HttpClient {
 
     /// Posts a tweet and waits for what becomes of it.
     pub(crate) async fn post(&mut self, tweet: &WeatherTweetRequest, key: Option<&str>) -> Outcome {
+        self.post_within(PATIENCE, tweet, key).await
+    }
+
+    /// The same, for no longer than `limit`: then the connection is given up, whatever may have left by it.
+    pub(crate) async fn post_within(
+        &mut self,
+        limit: Duration,
+        tweet: &WeatherTweetRequest,
+        key: Option<&str>,
+    ) -> Outcome {
         let request = request(&self.address, tweet, key);
-        let outcome = match ask(&self.address, &mut self.connection, request).await {
-            Ok(response) => read(response).await,
-            Err(failure) => failure,
+        let answer = async {
+            match ask(&self.address, &mut self.connection, request).await {
+                Ok(response) => read(response).await,
+                Err(failure) => failure,
+            }
         };
+        // Sent or not, it is not known.
+        let outcome = timeout(limit, answer).await.unwrap_or(Outcome::Broken);
         if let Outcome::NotSent | Outcome::Broken = outcome {
             self.connection = None;
         }
@@ -128,11 +142,9 @@ async fn ask(
         None => connect(address).await.ok_or(Outcome::NotSent)?,
     };
     let sender = connection.insert(sender);
-    match timeout(PATIENCE, sender.send_request(request)).await {
-        Ok(Ok(response)) => Ok(response),
-        // Sent or not, it is not known.
-        Ok(Err(_)) | Err(_) => Err(Outcome::Broken),
-    }
+    // Where it fails, nobody knows whether it was sent.
+    let response = sender.send_request(request).await;
+    response.map_err(|_| Outcome::Broken)
 }
 
 async fn connect(address: &str) -> Option<Connection> {

@@ -23,7 +23,7 @@ pub enum Outcome {
     },
     /// No connection could be made.
     NotSent,
-    /// The connection broke, or no answer came in 30 s.
+    /// The connection broke, or no answer came in time: 30 s, where nothing else is said.
     Broken,
 }
 

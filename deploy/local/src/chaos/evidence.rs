@@ -1,0 +1,140 @@
+//! What is known of an id with which something is wrong: from every witness, and from the logs of that time.
+
+use std::fmt::Write as _;
+use std::ops::Range;
+use std::time::Duration;
+
+use clima_proto::id::TweetId;
+
+use super::campaign::Done;
+use super::check::Verdict;
+use super::ledger::Ledger;
+use super::logs::Logs;
+use super::published::Published;
+use crate::{Counts, PATHS};
+
+/// Most ids of one kind on one path, and most stretches of the logs, that are shown.
+const IDS: usize = 20;
+const STRETCHES: usize = 10;
+
+/// An id is looked for in the logs from when it was sent first until this long after its last answer.
+const AFTERWARDS: Duration = Duration::from_secs(2);
+
+/// Where all of it is to be found.
+pub(super) struct Witnesses<'a> {
+    pub(super) ledger: &'a Ledger,
+    /// By path.
+    pub(super) published: &'a [Published; 2],
+    /// `host:port` of Valkey.
+    pub(super) valkey: String,
+    pub(super) done: &'a [Done],
+    pub(super) logs: &'a Logs,
+}
+
+impl Witnesses<'_> {
+    /// All that is known of what is wrong, as Markdown; empty where nothing is.
+    pub(super) async fn about(
+        &self,
+        verdicts: &[(&'static str, Verdict)],
+    ) -> anyhow::Result<String> {
+        let mut text = String::new();
+        let mut times = Vec::new();
+        for (path, verdict) in verdicts {
+            for (kind, ids) in verdict.suspects() {
+                if ids.is_empty() {
+                    continue;
+                }
+                writeln!(text, "\n{path}: {} {kind}\n", ids.len())?;
+                for id in ids.iter().take(IDS) {
+                    self.id(&mut text, *id).await?;
+                    let entry = self.ledger.entries().get(id);
+                    times.extend(entry.map(|entry| {
+                        let (sent, answered) = entry.time();
+                        sent..answered + AFTERWARDS
+                    }));
+                }
+                if ids.len() > IDS {
+                    writeln!(text, "- and {} more", ids.len() - IDS)?;
+                }
+            }
+        }
+        for time in merged(times).into_iter().take(STRETCHES) {
+            self.stretch(&mut text, time)?;
+        }
+        Ok(text)
+    }
+
+    async fn id(&self, text: &mut String, id: TweetId) -> anyhow::Result<()> {
+        writeln!(text, "- `{id}`")?;
+        match self.ledger.entries().get(&id) {
+            Some(entry) => writeln!(text, "  - clients were told: {entry}")?,
+            None => writeln!(text, "  - no client was told of it")?,
+        }
+        let mut counts = Counts::connect(&self.valkey).await?;
+        for (path, published) in PATHS.into_iter().zip(self.published) {
+            let given = match published.tweets.get(&id) {
+                Some(given) => format!("was given {}", given.place),
+                None => "was not given".to_owned(),
+            };
+            let clear = !counts.missing(path, &[id]).await?.is_empty();
+            let bit = if clear { "clear" } else { "set" };
+            writeln!(text, "  - {path}: {given}; its bit is {bit}")?;
+        }
+        for line in self.logs.naming(&id.to_string()) {
+            writeln!(text, "  - {line}")?;
+        }
+        Ok(())
+    }
+
+    /// What was done at a time, and what the parts said of it.
+    fn stretch(&self, text: &mut String, time: Range<Duration>) -> anyhow::Result<()> {
+        writeln!(
+            text,
+            "\nFrom {:.1} s to {:.1} s:\n",
+            time.start.as_secs_f64(),
+            time.end.as_secs_f64()
+        )?;
+        for done in self.done {
+            if done.began <= time.end && done.ended >= time.start {
+                writeln!(
+                    text,
+                    "- {} ({:.1} s to {:.1} s)",
+                    done.fault,
+                    done.began.as_secs_f64(),
+                    done.ended.as_secs_f64()
+                )?;
+            }
+        }
+        writeln!(text, "\n```text")?;
+        for line in self.logs.during(time) {
+            writeln!(text, "{line}")?;
+        }
+        writeln!(text, "```")?;
+        Ok(())
+    }
+}
+
+/// Times that overlap become one.
+fn merged(mut times: Vec<Range<Duration>>) -> Vec<Range<Duration>> {
+    times.sort_unstable_by_key(|time| time.start);
+    let mut merged: Vec<Range<Duration>> = Vec::new();
+    for time in times {
+        match merged.last_mut() {
+            Some(last) if time.start <= last.end => last.end = last.end.max(time.end),
+            _ => merged.push(time),
+        }
+    }
+    merged
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_that_overlap_are_told_once() {
+        let span = |from, to| Duration::from_secs(from)..Duration::from_secs(to);
+        let times = vec![span(9, 10), span(1, 3), span(2, 5), span(2, 4)];
+        assert_eq!(merged(times), [span(1, 5), span(9, 10)]);
+    }
+}
