@@ -20,7 +20,7 @@ use crate::{Part, services};
 pub struct Second<'a> {
     part: Part,
     child: Child,
-    probe: Probe,
+    admin: String,
     ports: &'a PortTable,
     links: &'a Links,
 }
@@ -39,16 +39,23 @@ impl<'a> Second<'a> {
         Ok(Self {
             part,
             child,
-            probe: Probe::Readyz(admin),
+            admin,
             ports,
             links,
         })
     }
 
+    /// `host:port` of its `/livez`, `/readyz` and `/metrics`.
+    #[must_use]
+    pub fn admin_address(&self) -> &str {
+        &self.admin
+    }
+
     /// Waits until it is ready, and lets it have its share of the calls.
     pub(crate) async fn ready(mut self, limit: Duration) -> anyhow::Result<Self> {
         let begun = Instant::now();
-        while !self.probe.answers().await {
+        let probe = Probe::Readyz(self.admin.clone());
+        while !probe.answers().await {
             if let Some(status) = self.child.try_wait()? {
                 bail!(
                     "the second {} ended before it was ready: {status}",

@@ -17,8 +17,11 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// Time for Kafka to take the last member for dead: a session of 6 s, or that of a rebalance in between.
 const EMPTY_LIMIT: Duration = Duration::from_secs(60);
 
-/// How long the two work side by side, and how long deadlines are short before and after a kill.
+/// How long the two work side by side, and how long deadlines are short before a kill.
 const MOMENT: Duration = Duration::from_millis(500);
+
+/// How long deadlines stay short after it: nothing else would be accepted while it takes a broker to come back.
+const HURRY: Duration = Duration::from_secs(2);
 
 #[derive(Debug)]
 pub(super) struct Adversary<'a> {
@@ -38,11 +41,13 @@ impl<'a> Adversary<'a> {
             Fault::KillBoth(one, other) => self.kill_both(one, other).await,
             Fault::KillInRecovery(one, other) => self.kill_in_recovery(one, other).await,
             Fault::KillInHurry(part, limit) => {
-                let _hurried = self.hurry.begin(limit);
+                let hurried = self.hurry.begin(limit);
                 sleep(MOMENT).await;
-                self.kill(part).await?;
-                sleep(MOMENT).await;
-                Ok(())
+                let for_a_while = async {
+                    sleep(HURRY).await;
+                    drop(hurried);
+                };
+                tokio::join!(self.kill(part), for_a_while).0.map(drop)
             }
             Fault::Pause(part, time) => {
                 self.stack.pause(part).await?;

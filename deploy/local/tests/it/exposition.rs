@@ -23,8 +23,12 @@ struct Family {
 
 impl Exposition {
     pub(crate) async fn of(stack: &Stack, part: Part) -> Self {
-        let admin = stack.admin_address(part).unwrap();
-        let mut stream = TcpStream::connect(&admin).await.unwrap();
+        Self::at(&stack.admin_address(part).unwrap()).await
+    }
+
+    /// Those of the service whose admin port is at this address.
+    pub(crate) async fn at(admin: &str) -> Self {
+        let mut stream = TcpStream::connect(admin).await.unwrap();
         let request = format!("GET /metrics HTTP/1.0\r\nhost: {admin}\r\n\r\n");
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
