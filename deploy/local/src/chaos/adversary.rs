@@ -76,29 +76,20 @@ impl<'a> Adversary<'a> {
 
     async fn kill_both(&self, one: Part, other: Part) -> anyhow::Result<()> {
         tokio::try_join!(self.stack.kill(one), self.stack.kill(other))?;
-        self.start_all(&[one, other]).await
+        // At the same time, since one may need the other before it is ready.
+        tokio::try_join!(self.stack.start_part(one), self.stack.start_part(other))?;
+        Ok(())
     }
 
     async fn kill_in_recovery(&self, one: Part, other: Part) -> anyhow::Result<()> {
         self.stack.kill(one).await?;
-        let (started, killed) = tokio::join!(self.stack.start_part(one), self.stack.kill(other));
-        killed?;
-        // A service whose broker was killed is not ready before that is back.
-        if started.is_err() && self.stack.is_running(one) {
-            self.stack.kill(one).await?;
+        // The first may not be ready before the second is back.
+        let (first, second) = tokio::join!(self.stack.start_part(one), self.kill(other));
+        second?;
+        if first.is_err() && !self.stack.is_running(one) {
+            return self.stack.start_part(one).await;
         }
-        let missing: Vec<_> = [one, other]
-            .into_iter()
-            .filter(|&part| !self.stack.is_running(part))
-            .collect();
-        self.start_all(&missing).await
-    }
-
-    /// All at the same time: a service may need a server before it is ready.
-    async fn start_all(&self, parts: &[Part]) -> anyhow::Result<()> {
-        futures::future::try_join_all(parts.iter().map(|&part| self.stack.start_part(part)))
-            .await?;
-        Ok(())
+        first
     }
 
     async fn broken(&self, way: Way, time: Duration, how: fn(&Link)) -> anyhow::Result<()> {
