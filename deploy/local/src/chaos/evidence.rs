@@ -129,7 +129,114 @@ fn merged(mut times: Vec<Range<Duration>>) -> Vec<Range<Duration>> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Instant;
+
+    use bb8_redis::redis::{Client, cmd};
+    use clima_proto::fate::Fate;
+    use clima_proto::wethertweet::WeatherTweetRequest;
+
     use super::*;
+    use crate::chaos::check;
+    use crate::chaos::fault::Fault;
+    use crate::chaos::ledger::Told;
+    use crate::chaos::published::{Given, Place};
+    use crate::chaos::tweets::Sent;
+    use crate::{Part, Stack};
+
+    const SENT: Sent = Sent {
+        tweet: WeatherTweetRequest {
+            municipality: 1,
+            temperature: 20,
+            humidity: 50,
+            weather: 1,
+        },
+        key: None,
+        limit: None,
+    };
+
+    fn id(sequence: u64) -> TweetId {
+        TweetId::from_parts(&[1; 16], sequence).unwrap()
+    }
+
+    /// Sets the bits of these ids in Kafka's path, and its total.
+    async fn count(valkey: &str, ids: &[TweetId], total: u64) {
+        let client = Client::open(format!("redis://{valkey}")).unwrap();
+        let mut valkey = client.get_multiplexed_async_connection().await.unwrap();
+        for id in ids {
+            let key = format!("clima:{{kafka}}:seen:{}:0", id.source());
+            let mut set = cmd("SETBIT");
+            set.arg(key).arg(id.sequence()).arg(1);
+            set.exec_async(&mut valkey).await.unwrap();
+        }
+        let mut set = cmd("HSET");
+        set.arg("clima:{kafka}:counts").arg("total").arg(total);
+        set.exec_async(&mut valkey).await.unwrap();
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_way_to_break_the_promise_is_found_and_told_with_all_that_is_known() {
+        let stack = Stack::builder().only([Part::Valkey]).start().await.unwrap();
+        let valkey = stack.address(Part::Valkey);
+        let began = Instant::now();
+        let [fine, not_counted, not_given, forgotten, refused] = [0, 1, 2, 3, 4].map(id);
+        let mut ledger = Ledger::new(began);
+        for accepted in [fine, not_counted, not_given, forgotten] {
+            ledger.note(&SENT, Some(accepted), Told::Accepted, began);
+        }
+        let told = Told::Refused(Fate::NotCounted);
+        ledger.note(&SENT, Some(refused), told, began);
+        let mut kafka = Published::default();
+        for (offset, given) in (7..).zip([fine, not_counted]) {
+            let place = Place::Record {
+                partition: 3,
+                offset,
+            };
+            let tweet = SENT.tweet.into();
+            kafka.tweets.insert(given, Given { tweet, place });
+        }
+        count(&valkey, &[fine, forgotten, refused], 4).await;
+
+        let verdict = check::path(&valkey, "kafka", &ledger, &kafka)
+            .await
+            .unwrap();
+        assert_eq!(verdict.not_counted, [not_counted]);
+        assert_eq!(verdict.not_given, [not_given]);
+        assert_eq!(verdict.counted_against_word, [refused]);
+        assert_eq!((verdict.forgotten, verdict.doubled), (1, 1));
+        assert!(!verdict.is_kept(0));
+
+        let folder = tempfile::tempdir().unwrap();
+        let line = format!("a tweet was seen id={not_counted}\n");
+        std::fs::write(folder.path().join("gateway.log"), line).unwrap();
+        let logs = Logs::follow(folder.path().to_owned(), began);
+        let done = [Done {
+            fault: Fault::Kill(Part::Valkey),
+            began: Duration::ZERO,
+            ended: Duration::from_secs(1),
+        }];
+        let witnesses = Witnesses {
+            ledger: &ledger,
+            published: &[kafka, Published::default()],
+            valkey,
+            done: &done,
+            logs: &logs,
+        };
+        let text = witnesses.about(&[("kafka", verdict)]).await.unwrap();
+        for told in [
+            "1 lost: in the broker, not counted",
+            "OK in 1 request(s)",
+            "kafka: was given in partition 3 at offset 8; its bit is clear",
+            "rabbitmq: was not given; its bit is clear",
+            "1 lost: not in the broker, although accepted",
+            "kafka: was not given; its bit is clear",
+            "1 counted, although every answer said NOT_COUNTED",
+            "kafka: was not given; its bit is set",
+            "kill valkey",
+            "gateway | a tweet was seen",
+        ] {
+            assert!(text.contains(told), "{told:?} is missing: {text}");
+        }
+    }
 
     #[test]
     fn times_that_overlap_are_told_once() {
