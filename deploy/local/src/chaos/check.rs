@@ -126,6 +126,10 @@ pub(super) async fn path(
             }
         }
     }
+    // For a person: the ids of one process stand together.
+    verdict.not_counted.sort_unstable();
+    verdict.not_given.sort_unstable();
+    verdict.counted_against_word.sort_unstable();
     let found = aggregates(valkey, path).await?;
     let bits = counts.bits(path).await?;
     verdict.counted = found.counts.get("total").copied().unwrap_or(0);
@@ -180,8 +184,11 @@ fn compare<T: PartialEq + std::fmt::Debug>(
     for field in fields {
         let (found, recounted) = (found.get(field), recounted.get(field));
         if found != recounted {
+            let told = |it: Option<&T>| it.map_or("none".to_owned(), |it| format!("{it:?}"));
             differences.push(format!(
-                "{name} {field}: Valkey has {found:?}, the recount {recounted:?}"
+                "{name} {field}: Valkey has {}, the recount {}",
+                told(found),
+                told(recounted)
             ));
         }
     }

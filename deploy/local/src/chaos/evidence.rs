@@ -18,7 +18,7 @@ const IDS: usize = 20;
 const STRETCHES: usize = 10;
 
 /// An id is looked for in the logs from when it was sent first until this long after its last answer.
-const AFTERWARDS: Duration = Duration::from_secs(2);
+const AFTERWARDS: Duration = Duration::from_secs(10);
 
 /// Where all of it is to be found.
 pub(super) struct Witnesses<'a> {
@@ -105,11 +105,12 @@ impl Witnesses<'_> {
                 )?;
             }
         }
-        writeln!(text, "\n```text")?;
-        for line in self.logs.during(time) {
-            writeln!(text, "{line}")?;
+        let lines = self.logs.during(time);
+        if lines.is_empty() {
+            writeln!(text, "- no part wrote to its log")?;
+            return Ok(());
         }
-        writeln!(text, "```")?;
+        writeln!(text, "\n```text\n{}\n```", lines.join("\n"))?;
         Ok(())
     }
 }

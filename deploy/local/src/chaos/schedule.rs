@@ -49,7 +49,7 @@ pub(super) fn draw(kills: u64, seed: u64) -> Vec<Step> {
         killed += fault.kills();
         let chosen = is_first || random.random_range(0..3) == 0;
         steps.push(Step {
-            after: millis(&mut random, 200, 2_000),
+            after: millis(&mut random, 100, 1_500),
             fault,
             measured: chosen && matches!(fault, Fault::Kill(_)),
         });

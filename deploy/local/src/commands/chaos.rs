@@ -30,11 +30,12 @@ pub(crate) struct Args {
     keep: bool,
 }
 
-const AFTER_HELP: &str = "Ctrl-C ends the attack early: what was accepted until then is drained and checked. A second one ends at once.
+const AFTER_HELP: &str = "\
+Ctrl-C ends the attack early: what was accepted until then is drained and checked. A second one ends at once.
 
-The last line is `lost=0 doubled=0 …` and the exit code 0 where the promise was kept. Otherwise the report tells of every
-suspect id what clients were told, what brokers were given, what is counted, and what the parts said at that time; data and
-logs are kept.";
+The last line is `lost=0 doubled=0 …` and the exit code 0 where the promise was kept. Otherwise the report tells of \
+every suspect id what clients were told, what brokers were given, what is counted, and what the parts said at that \
+time; data and logs are kept.";
 
 /// Attacks a fresh stack of its own, on free ports, and tells whether the promise was kept.
 pub(crate) async fn run(args: Args, state_dir: &Path) -> anyhow::Result<()> {

@@ -49,6 +49,10 @@ fn own(help: &str) -> String {
                 .iter()
                 .any(|option| line.trim_start().starts_with(option));
         } else if !line.starts_with(' ') && !line.is_empty() {
+            if shared {
+                // The one before it went with the options.
+                kept.push("");
+            }
             shared = false;
         }
         if !shared {
