@@ -26,6 +26,8 @@ pub struct ChaosReport {
     pub(super) recoveries: Recoveries,
     /// By path.
     pub(super) verdicts: Vec<(&'static str, Verdict)>,
+    /// Why not everything was delivered and acknowledged in the end, if so.
+    pub(super) undrained: Option<String>,
     /// By path.
     pub(super) dead_letters: [u64; 2],
     /// What is known of every id with which something is wrong, as Markdown.
@@ -39,6 +41,7 @@ impl ChaosReport {
     #[must_use]
     pub fn is_kept(&self) -> bool {
         self.dead_letters == [0, 0]
+            && self.undrained.is_none()
             && self
                 .verdicts
                 .iter()
@@ -163,6 +166,9 @@ impl fmt::Display for ChaosReport {
                     it.forgotten
                 )?;
             }
+        }
+        if let Some(why) = &self.undrained {
+            writeln!(f, "\nNot everything was acknowledged in the end: {why}")?;
         }
         f.write_str(&self.evidence)?;
         writeln!(
