@@ -14,6 +14,7 @@ async fn thirty_kills_lose_no_tweet_and_double_none() {
         seed: 30,
         rest_clients: 16,
         grpc_clients: 8,
+        aim: None,
         state_dir: None,
     };
     let report = chaos.run(|line| println!("{line}")).await.unwrap();

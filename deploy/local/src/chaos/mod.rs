@@ -5,9 +5,11 @@
 //! what the brokers were given (read by an audit that shares no code with the consumers), and what Valkey holds.
 
 mod adversary;
+mod aim;
 mod audit;
 mod check;
 mod clients;
+mod group;
 mod holdings;
 mod ledger;
 mod recount;
@@ -28,6 +30,7 @@ use clients::{Clients, Door};
 use ledger::Ledger;
 use recovery::Watch;
 
+pub use aim::Aim;
 pub use report::ChaosReport;
 
 /// The backlog must get less all the time; a rewound group has the whole topic before it.
@@ -44,6 +47,8 @@ pub struct Chaos {
     pub rest_clients: u16,
     /// Clients of the gateway.
     pub grpc_clients: u16,
+    /// What to aim at, in place of faults drawn from the seed.
+    pub aim: Option<Aim>,
     /// Where data and logs are kept; what is there is deleted first. A folder that goes with the run by default.
     pub state_dir: Option<PathBuf>,
 }
@@ -63,7 +68,14 @@ impl Chaos {
 
         let mut adversary =
             Adversary::new(&stack, Watch::new(&ledger, stack.address(Part::Valkey)));
-        let steps = schedule::draw(self.kills, self.seed);
+        let steps = match self.aim {
+            Some(aim) => {
+                say(format!("doing what would expose {}", aim.mistake.name()));
+                aim.act(&stack, &ledger, &mut adversary).await?;
+                Vec::new()
+            }
+            None => schedule::draw(self.kills, self.seed),
+        };
         let mut killed = 0;
         for (number, step) in steps.iter().enumerate() {
             killed += step.fault.kills();
@@ -119,6 +131,9 @@ impl Chaos {
             let state = StateDir::claim(folder)?;
             state.clear()?;
             builder = builder.claimed(state);
+        }
+        if let Some(aim) = self.aim {
+            builder = aim.arm(builder)?;
         }
         builder.start().await
     }

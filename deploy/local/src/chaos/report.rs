@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-use super::Chaos;
 use super::check::Verdict;
 use super::ledger::Totals;
 use super::recovery::Recoveries;
 use super::schedule::Step;
+use super::{Aim, Chaos};
 
 /// What a run found.
 #[derive(Debug)]
@@ -75,7 +75,8 @@ impl ChaosReport {
     }
 
     fn kills(&self) -> u64 {
-        self.steps.iter().map(|step| step.fault.kills()).sum()
+        let drawn: u64 = self.steps.iter().map(|step| step.fault.kills()).sum();
+        drawn + self.chaos.aim.map_or(0, Aim::kills)
     }
 
     /// How often each kind of fault was done.
@@ -106,7 +107,11 @@ impl fmt::Display for ChaosReport {
             self.chaos.grpc_clients,
             self.elapsed.as_secs_f32()
         )?;
-        writeln!(f, "| fault | times |\n|---|---|")?;
+        if let Some(aim) = self.chaos.aim {
+            writeln!(f, "{aim}")?;
+        } else {
+            writeln!(f, "| fault | times |\n|---|---|")?;
+        }
         for (kind, times) in self.kinds() {
             writeln!(f, "| {kind} | {times} |")?;
         }
@@ -137,6 +142,9 @@ impl fmt::Display for ChaosReport {
             for difference in &it.differences {
                 writeln!(f, "\n{path}: {difference}")?;
             }
+        }
+        if self.chaos.aim.is_some() {
+            return Ok(());
         }
         writeln!(
             f,
