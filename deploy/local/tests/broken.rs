@@ -97,7 +97,10 @@ fn refusal(program: &str) -> String {
 fn only_the_broken_services_listen_to_the_variable() {
     assert!(refusal("examples/clima-broken").contains("no mistake is called `typing-error`"));
     let released = refusal("clima-rest");
-    assert!(released.contains("gateway-url is missing"), "{released}");
+    assert!(
+        released.contains("(CLIMA_GATEWAY_URL) is missing"),
+        "{released}"
+    );
     assert!(!released.contains("typing-error"), "{released}");
 }
 
