@@ -1,6 +1,6 @@
 # The few verbs of the project. What they do is in the scripts and binaries that they call.
 
-.PHONY: help demo up down test test-rust test-locust test-all lint gen docs pictures sbom bench chaos
+.PHONY: help demo up down test test-rust test-locust test-all test-slow lint gen docs pictures sbom bench chaos chaos-broken
 .DEFAULT_GOAL := help
 
 KILLS ?= 100
@@ -8,7 +8,7 @@ SEED ?= 1
 RELEASE := cargo build --release --locked --bins --workspace
 
 help: ## this list
-	@grep -hE '^[a-z-]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.* ## /\1\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.* ## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.* ## /\1\t/' | expand -t 14
 
 demo: ## start the whole system on this machine, load it with Locust, show that every tweet was counted once
 	$(RELEASE)
@@ -35,7 +35,9 @@ test-rust:
 test-locust:
 	deploy/local/tools/locust-test.sh
 
-test-all: ## the slow tests: clients in three languages, a browser, requests made out of the OpenAPI document
+test-all: test-slow chaos-broken ## the slow tests: clients in three languages, a browser, requests made out of the OpenAPI document; chaos-broken
+
+test-slow:
 	cargo build --workspace --bins --locked
 	cargo test -p clima-local --features slow --test slow --locked
 
@@ -53,6 +55,11 @@ sbom: ## what each binary is made of, to target/sbom (CycloneDX)
 chaos: ## kill parts of a system under load, and prove that every tweet was counted once: make chaos KILLS=100 SEED=1
 	$(RELEASE)
 	target/release/clima-local chaos --kills $(KILLS) --seed $(SEED)
+
+chaos-broken: ## break the services on purpose, one mistake after the other: chaos must find each, and nothing without it
+	cargo build --workspace --bins --locked
+	cargo build -p clima-local --example clima-broken --features sabotage --locked
+	cargo test -p clima-local --features slow --test broken --locked
 
 lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python, Go, containers
 	deploy/local/tools/lint.sh

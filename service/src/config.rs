@@ -10,7 +10,7 @@ use clap::builder::{OsStringValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::{Arg, ArgAction, Command, Parser};
 
-use crate::healthcheck;
+use crate::{healthcheck, sabotage};
 
 /// Exit code of a process whose configuration is wrong: `EX_USAGE` of sysexits.h.
 pub const EX_USAGE: u8 = 64;
@@ -102,7 +102,7 @@ pub fn load_from<C: Parser + Check>(
             _ => ConfigError::Usage(error),
         })?;
 
-    let mut problems = Vec::new();
+    let mut problems = Vec::from_iter(sabotage::problem());
     for setting in settings {
         match texts.get_many::<OsString>(setting.get_id().as_str()) {
             None if setting.is_required_set() => {

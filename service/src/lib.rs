@@ -9,7 +9,8 @@
 //! - [`grpc`]: the server side that every gRPC port has in common;
 //! - [`channel`]: a client channel over all addresses of a name;
 //! - [`ports`]: the gRPC ports that take tweets in;
-//! - [`ingest`]: tweets on their way to the next process, batched, with retries.
+//! - [`ingest`]: tweets on their way to the next process, batched, with retries;
+//! - [`sabotage`]: mistakes on purpose, in builds for tests only.
 //!
 //! It knows nothing of HTTP transcoding, of brokers or of Valkey.
 
@@ -28,5 +29,6 @@ pub mod ports;
 pub mod process;
 mod process_metrics;
 pub mod readiness;
+pub mod sabotage;
 pub mod tasks;
 pub mod telemetry;

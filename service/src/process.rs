@@ -18,6 +18,7 @@ use crate::grpc_connections::GrpcConnections;
 use crate::healthcheck;
 use crate::process_metrics;
 use crate::readiness::Readiness;
+use crate::sabotage;
 use crate::tasks::{TaskError, Tasks};
 use crate::telemetry::{self, TelemetryConfig};
 
@@ -100,6 +101,7 @@ pub fn main<C: Configured>(
         Err(error) => return error.report(),
     };
     telemetry::install(&config.process().telemetry);
+    sabotage::warn();
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()

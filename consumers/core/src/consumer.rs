@@ -11,6 +11,7 @@ use clima_service::backoff::Backoff;
 use clima_service::connections::ConnectionMetrics;
 use clima_service::process::{Process, RunError};
 use clima_service::readiness::Part;
+use clima_service::sabotage::{self, Sabotage};
 use tokio::time::{Instant, timeout};
 use tokio_util::sync::CancellationToken;
 
@@ -108,6 +109,9 @@ impl<S: Source> Consumer<S> {
             return Stop::Shutdown;
         };
         loop {
+            if sabotage::is(Sabotage::AckBeforeCounting) {
+                self.source.acknowledge(&hand.records).await.ok();
+            }
             if let Err(stop) = self.settle(&mut hand, shutdown).await {
                 return stop;
             }

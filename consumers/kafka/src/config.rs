@@ -5,6 +5,7 @@ use clima_consumer_core::ConsumerConfig;
 use clima_consumer_core::store::Broker;
 use clima_service::config::Check;
 use clima_service::process::{Configured, ProcessConfig};
+use clima_service::sabotage::{self, Sabotage};
 use clima_writer_kafka::KafkaConfig;
 use rdkafka::ClientConfig;
 
@@ -58,6 +59,9 @@ impl Config {
             .set("queued.max.messages.kbytes", "8192")
             .set("fetch.wait.max.ms", "100")
             .set("enable.partition.eof", "false");
+        if sabotage::is(Sabotage::OffsetLatest) {
+            client.set("auto.offset.reset", "latest");
+        }
         if let Some(instance) = &self.instance {
             client.set("group.instance.id", instance);
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use clima_consumer_core::store::Broker;
 use clima_consumer_core::{Metrics, Pace, Record, Source, SourceError};
 use clima_service::connections::ConnectionMetrics;
+use clima_service::sabotage::{self, Sabotage};
 use clima_writer_kafka::Producer;
 use rdkafka::consumer::{CommitMode, Consumer as _};
 use rdkafka::message::{Header, OwnedHeaders};
@@ -242,6 +243,9 @@ impl Source for KafkaSource {
                 .insert(position.partition, position.offset + 1);
         }
         self.settled.pace.settled();
+        if sabotage::is(Sabotage::AckBeforeCounting) {
+            self.commit_all().await;
+        }
         Ok(())
     }
 

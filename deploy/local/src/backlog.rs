@@ -9,10 +9,9 @@ use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use rdkafka::consumer::Consumer as _;
 use rdkafka::{Offset, TopicPartitionList};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep};
 
+use crate::scrape::metric;
 use crate::{Part, StackFile, topic};
 
 const TOPIC: &str = "clima.tweets";
@@ -56,7 +55,7 @@ impl Backlog {
         .context("RabbitMQ does not tell what it holds")?;
         let mut in_hand = 0;
         for part in [Part::ConsumerKafka, Part::ConsumerRabbitmq] {
-            in_hand += unacknowledged(&stack.addresses[&part])
+            in_hand += metric(&stack.addresses[&part], "clima_consumer_unacknowledged")
                 .await
                 .with_context(|| format!("{part} does not tell what it has in hand"))?;
         }
@@ -133,19 +132,4 @@ pub(crate) async fn queue_length(url: &str, queue: &str) -> anyhow::Result<u64> 
     let messages = queue.message_count();
     connection.close(200, "asked".into()).await?;
     Ok(u64::from(messages))
-}
-
-/// The gauge of this name, from the metrics of a consumer.
-async fn unacknowledged(admin: &str) -> anyhow::Result<u64> {
-    let mut stream = TcpStream::connect(admin).await?;
-    let request = format!("GET /metrics HTTP/1.0\r\nhost: {admin}\r\n\r\n");
-    stream.write_all(request.as_bytes()).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    let gauge = answer
-        .lines()
-        .find_map(|line| line.strip_prefix("clima_consumer_unacknowledged{"))
-        .and_then(|line| line.rsplit(' ').next())
-        .context("the gauge is missing")?;
-    Ok(gauge.trim().parse()?)
 }

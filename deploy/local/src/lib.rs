@@ -10,6 +10,7 @@
 //! It is not for production: one broker each, no passwords, everything on one disk.
 
 mod backlog;
+mod broken;
 mod builder;
 pub mod chaos;
 mod counts;
@@ -29,6 +30,7 @@ mod processes;
 mod rabbitmq_login;
 mod redrive;
 mod runtime;
+mod scrape;
 mod second;
 mod servers;
 mod services;

@@ -15,6 +15,7 @@ async fn thirty_kills_lose_no_tweet_and_double_none() {
         seed: 30,
         rest_clients: 16,
         grpc_clients: 8,
+        aim: None,
         state_dir: None,
         keep: false,
     };

@@ -10,6 +10,7 @@ mod metrics;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::time::{Instant, timeout_at};
 use tonic::transport::Channel;
@@ -20,6 +21,7 @@ use clima_proto::fate::Fate;
 
 use crate::backoff::Backoff;
 use crate::deadline::MARGIN;
+use crate::sabotage::{self, Sabotage};
 use crate::tasks::Tasks;
 
 use lane::{Lane, Parcel};
@@ -100,7 +102,19 @@ impl IngestClient {
             }
             self.metrics.retried(self.service);
             tokio::time::sleep_until(next).await;
+            if sabotage::is(Sabotage::NewIdPerAttempt) {
+                return self.ingest_as_another(event, deadline).await;
+            }
         }
+    }
+
+    fn ingest_as_another<'a>(
+        &'a self,
+        event: &TweetEvent,
+        deadline: Instant,
+    ) -> BoxFuture<'a, Result<(), Status>> {
+        let event = sabotage::with_new_id(event);
+        Box::pin(async move { self.ingest(&event, deadline).await })
     }
 
     async fn attempt(&self, event: TweetEvent, deadline: Instant) -> Result<(), Status> {

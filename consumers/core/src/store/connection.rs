@@ -1,11 +1,13 @@
 //! Connections that are fit for counting: durable, with the function loaded, and never half used.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bb8_redis::bb8;
 use bb8_redis::redis::aio::MultiplexedConnection;
 use bb8_redis::redis::{AsyncConnectionConfig, Client, Cmd, FromRedisValue, cmd};
 use clima_service::connections::{Connections, Up};
+use clima_service::sabotage::{self, Sabotage};
 use tracing::{debug, info};
 
 use super::durability;
@@ -18,6 +20,15 @@ const LIBRARY: &str = concat!(
     include_str!("count/state.lua"),
     include_str!("count/writes.lua"),
 );
+
+fn library() -> Cow<'static, str> {
+    if sabotage::is(Sabotage::BitsAfterCounts) {
+        return LIBRARY
+            .replace("if remember(tweet) then", "if remember(tweet) or true then")
+            .into();
+    }
+    LIBRARY.into()
+}
 
 /// One connection. It is held by one caller at a time, although its type could be shared: WAITAOF blocks
 /// a connection, and it speaks of the last write of the same connection.
@@ -47,7 +58,7 @@ impl Connection {
     /// Loads the library where it is unknown. What is there is never replaced.
     pub(super) async fn load_library(&mut self) -> Result<(), StoreError> {
         let loaded = self
-            .call::<String>(cmd("FUNCTION").arg("LOAD").arg(LIBRARY))
+            .call::<String>(cmd("FUNCTION").arg("LOAD").arg(&*library()))
             .await;
         let Err(error) = loaded else {
             info!("loaded the counting function into valkey");

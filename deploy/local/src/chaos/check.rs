@@ -29,7 +29,8 @@ pub(super) struct Verdict {
     pub(super) forgotten: u64,
     /// Tweets that were refused as NOT_COUNTED, each time they were sent, whose bit is set.
     pub(super) counted_against_word: Vec<TweetId>,
-    /// By how much the total is above the number of bits: tweets that were counted twice.
+    /// Tweets that were counted twice: by how much the total is above the number of bits; and bits that cannot belong
+    /// to any request, as those of a tweet that was published under a second id.
     pub(super) doubled: u64,
     /// By how much it is below: bits that were set without counting.
     pub(super) uncounted: u64,
@@ -91,7 +92,8 @@ pub(super) async fn path(
         ..Verdict::default()
     };
     let mut recount = Recount::default();
-    let mut known = 0;
+    // Ids of this path that a client was told, or that the audit has read at least.
+    let (mut told, mut known) = (0, 0);
     loop {
         // In pieces: a run has millions.
         let ids: Vec<TweetId> = all.by_ref().take(PIECE).collect();
@@ -113,6 +115,7 @@ pub(super) async fn path(
                 continue;
             }
             known += 1;
+            told += u64::from(entry.is_some());
             if entry.is_some_and(|entry| entry.is_refused()) {
                 verdict.counted_against_word.push(*id);
             }
@@ -133,7 +136,11 @@ pub(super) async fn path(
     let found = aggregates(valkey, path).await?;
     let bits = counts.bits(path).await?;
     verdict.counted = found.counts.get("total").copied().unwrap_or(0);
-    verdict.doubled = verdict.counted.saturating_sub(bits);
+    // Who was told no id may have one: so many may be set beside those that clients know.
+    let second_ids = bits
+        .saturating_sub(told)
+        .saturating_sub(ledger.totals().nameless);
+    verdict.doubled = verdict.counted.saturating_sub(bits) + second_ids;
     verdict.uncounted = bits.saturating_sub(verdict.counted);
     verdict.unknown = bits.saturating_sub(known);
     if verdict.unknown == 0 {

@@ -5,12 +5,14 @@
 //! what the brokers were given (read by an audit that shares no code with the consumers), and what Valkey holds.
 
 mod adversary;
+mod aim;
 mod audit;
 mod campaign;
 mod check;
 mod clients;
 mod evidence;
 mod fault;
+mod group;
 mod holdings;
 mod ledger;
 mod logs;
@@ -38,6 +40,7 @@ use ledger::Ledger;
 use logs::Logs;
 use recovery::Watch;
 
+pub use aim::Aim;
 pub use report::ChaosReport;
 
 /// The backlog must get less all the time, whole topics that are read again included.
@@ -57,6 +60,8 @@ pub struct Chaos {
     pub rest_clients: u16,
     /// Clients of the gateway.
     pub grpc_clients: u16,
+    /// What to aim at, in place of faults drawn from the seed.
+    pub aim: Option<Aim>,
     /// Where data and logs are; what is there is deleted first. A folder of its own by default.
     pub state_dir: Option<PathBuf>,
     /// Keeps data and logs in any case, not only where the promise was broken or the run failed.
@@ -112,23 +117,28 @@ impl Chaos {
         watch.back(Instant::now()).await?;
         sleep(SETTLE).await;
 
-        let steps = schedule::draw(self.kills, self.seed);
         let mut campaign = Campaign::default();
         let adversary = Adversary::new(stack, hurry);
-        let tell = |number: usize, step: &schedule::Step| {
-            let accepted = lock(&ledger).totals().accepted;
-            let killed: u64 = steps[..=number].iter().map(|step| step.fault.kills()).sum();
-            say(format!(
-                "{:>4}/{} {:>6.1} s  accepted={accepted} killed={killed}  {}",
-                number + 1,
-                steps.len(),
-                began.elapsed().as_secs_f32(),
-                step.fault
-            ));
-        };
-        campaign
-            .run(&steps, &adversary, &mut watch, began, stop, tell)
-            .await?;
+        if let Some(aim) = self.aim {
+            say(format!("doing what would expose {}", aim.mistake.name()));
+            aim.act(stack, &ledger, &adversary).await?;
+        } else {
+            let steps = schedule::draw(self.kills, self.seed);
+            let tell = |number: usize, step: &schedule::Step| {
+                let accepted = lock(&ledger).totals().accepted;
+                let killed: u64 = steps[..=number].iter().map(|step| step.fault.kills()).sum();
+                say(format!(
+                    "{:>4}/{} {:>6.1} s  accepted={accepted} killed={killed}  {}",
+                    number + 1,
+                    steps.len(),
+                    began.elapsed().as_secs_f32(),
+                    step.fault
+                ));
+            };
+            campaign
+                .run(&steps, &adversary, &mut watch, began, stop, tell)
+                .await?;
+        }
         clients.finish().await?;
         let attacked = began.elapsed();
         say(format!(
@@ -182,6 +192,9 @@ impl Chaos {
             let state = StateDir::claim(folder)?;
             state.clear()?;
             builder = builder.claimed(state);
+        }
+        if let Some(aim) = self.aim {
+            builder = aim.arm(builder)?;
         }
         builder.start().await.context("the system does not start")
     }

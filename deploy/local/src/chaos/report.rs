@@ -5,11 +5,11 @@ use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Chaos;
 use super::campaign::Done;
 use super::check::Verdict;
 use super::ledger::Totals;
 use super::recovery::Recoveries;
+use super::{Aim, Chaos};
 use crate::Part;
 
 /// What a run found.
@@ -81,7 +81,8 @@ impl ChaosReport {
     }
 
     fn kills(&self) -> u64 {
-        self.done.iter().map(|done| done.fault.kills()).sum()
+        let drawn: u64 = self.done.iter().map(|done| done.fault.kills()).sum();
+        drawn + self.chaos.aim.map_or(0, Aim::kills)
     }
 
     /// How often each kind of fault was done.
@@ -123,7 +124,11 @@ impl fmt::Display for ChaosReport {
             self.attacked.as_secs_f32(),
             self.elapsed.as_secs_f32()
         )?;
-        writeln!(f, "| fault | times |\n|---|---|")?;
+        if let Some(aim) = self.chaos.aim {
+            writeln!(f, "{aim}")?;
+        } else {
+            writeln!(f, "| fault | times |\n|---|---|")?;
+        }
         for (kind, times) in self.kinds() {
             writeln!(f, "| {kind} | {times} |")?;
         }
@@ -171,6 +176,9 @@ impl fmt::Display for ChaosReport {
             writeln!(f, "\nNot everything was acknowledged in the end: {why}")?;
         }
         f.write_str(&self.evidence)?;
+        if self.chaos.aim.is_some() {
+            return Ok(());
+        }
         writeln!(
             f,
             "\nAfter kills of one part alone, in ms (median, 99th percentile):\n\n\

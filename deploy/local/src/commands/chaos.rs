@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use clima_local::chaos::Chaos;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clima_local::chaos::{Aim, Chaos};
+use clima_service::sabotage::Sabotage;
 use tokio_util::sync::CancellationToken;
 
 /// Options of `chaos`.
@@ -22,6 +24,13 @@ pub(crate) struct Args {
     /// Clients of the gateway's gRPC port, each with one call in flight
     #[arg(long, value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(0..=1_000))]
     grpc_clients: u16,
+    /// Instead of faults drawn from the seed, do the few that would expose this mistake of the services
+    #[arg(long, value_name = "MISTAKE", value_parser = mistakes(), conflicts_with = "kills")]
+    aim: Option<Sabotage>,
+    /// The same, with services that make this mistake on purpose: exit code 1, or the check is blind. See
+    /// docs/failure-modes.md for how they are built
+    #[arg(long, value_name = "MISTAKE", value_parser = mistakes(), hide_possible_values = true, conflicts_with_all = ["kills", "aim"])]
+    broken: Option<Sabotage>,
     /// Write the report to this file too, as Markdown
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
@@ -37,6 +46,19 @@ The last line is `lost=0 doubled=0 …` and the exit code 0 where the promise wa
 every suspect id what clients were told, what brokers were given, what is counted, and what the parts said at that \
 time; data and logs are kept.";
 
+fn mistakes() -> impl TypedValueParser<Value = Sabotage> {
+    PossibleValuesParser::new(Sabotage::ALL.map(Sabotage::name)).try_map(|name| name.parse())
+}
+
+impl Args {
+    fn aim(&self) -> Option<Aim> {
+        Some(Aim {
+            mistake: self.broken.or(self.aim)?,
+            is_made: self.broken.is_some(),
+        })
+    }
+}
+
 /// Attacks a fresh stack of its own, on free ports, and tells whether the promise was kept.
 pub(crate) async fn run(args: Args, state_dir: &Path) -> anyhow::Result<()> {
     let mut interrupted = super::end_signals()?;
@@ -45,6 +67,7 @@ pub(crate) async fn run(args: Args, state_dir: &Path) -> anyhow::Result<()> {
         seed: args.seed,
         rest_clients: args.rest_clients,
         grpc_clients: args.grpc_clients,
+        aim: args.aim(),
         state_dir: Some(state_dir.join("chaos")),
         keep: args.keep,
     };
