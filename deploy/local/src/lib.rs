@@ -27,6 +27,7 @@ mod probe;
 mod proc_fs;
 mod processes;
 mod rabbitmq_login;
+pub mod recovery;
 mod redrive;
 mod runtime;
 mod second;
