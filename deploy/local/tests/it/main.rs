@@ -19,6 +19,7 @@ mod http;
 mod input;
 mod metrics;
 mod promise;
+mod replicas;
 mod services;
 mod settings;
 mod shared;
