@@ -52,7 +52,9 @@ impl Config {
             .set("auto.offset.reset", "earliest")
             // A killed member's partitions go to others after this time.
             .set("session.timeout.ms", "6000")
-            .set("heartbeat.interval.ms", "1500")
+            // While a broker is away the session runs on, from the last heartbeat: when it comes back in time we are
+            // still a member. Otherwise it takes us for another one, and lets us wait for our own old session to end.
+            .set("heartbeat.interval.ms", "500")
             // While Valkey is away we do not poll. That is no reason to lose the partitions: a process that
             // has died is found out by its session.
             .set("max.poll.interval.ms", "86400000")

@@ -20,6 +20,7 @@ use crate::Config;
 use crate::error::Error;
 use crate::lag::LagWatch;
 use crate::poll::{Poller, Position};
+use crate::rejoin::hasten;
 
 /// Longest time that the last commit may take. What is not committed by then is read again, and recognised.
 const LAST_COMMIT: Duration = Duration::from_secs(3);
@@ -94,6 +95,11 @@ impl KafkaSource {
             metrics: self.metrics.clone(),
             connections: connections.to("kafka", "consume"),
         }
+    }
+
+    /// Sees to it that a group which was left is joined again soon, for as long as this source is there.
+    pub(crate) fn rejoin(&self) -> impl Future<Output = ()> + Send + use<> {
+        hasten(Arc::downgrade(&self.poller.client), self.topic.clone())
     }
 
     /// Sends a commit of what is settled, unless the partitions were assigned anew: then they are read again

@@ -8,6 +8,7 @@ mod consumer;
 mod error;
 mod lag;
 mod poll;
+mod rejoin;
 
 use std::convert::Infallible;
 
@@ -40,6 +41,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
             .unwrap_or(Ok(()))?;
         done.cancelled().await;
         Ok::<_, error::Error>(())
+    });
+    let (rejoin, done) = (source.rejoin(), process.shutdown.clone());
+    process.tasks.spawn("rejoin", async move {
+        done.run_until_cancelled(rejoin).await;
+        done.cancelled().await;
+        Ok::<_, Infallible>(())
     });
     let (kafka, done) = (config.kafka.clone(), process.shutdown.clone());
     process.tasks.spawn("topology", async move {

@@ -46,6 +46,14 @@ pub(crate) struct Position {
 #[derive(Debug, Default)]
 pub(crate) struct Group {
     assignment: AtomicU64,
+    member: AtomicBool,
+}
+
+impl Group {
+    /// Whether the group has given us our share, which may be nothing.
+    pub(crate) fn is_member(&self) -> bool {
+        self.member.load(Ordering::SeqCst)
+    }
 }
 
 impl ClientContext for Group {
@@ -61,6 +69,8 @@ impl ClientContext for Group {
 impl ConsumerContext for Group {
     fn pre_rebalance(&self, _: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
         self.assignment.fetch_add(1, Ordering::SeqCst);
+        let member = matches!(rebalance, Rebalance::Assign(_));
+        self.member.store(member, Ordering::SeqCst);
         match rebalance {
             Rebalance::Assign(partitions) => {
                 tracing::info!(partitions = partitions.count(), "partitions assigned");

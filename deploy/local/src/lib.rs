@@ -28,6 +28,7 @@ mod probe;
 mod proc_fs;
 mod processes;
 mod rabbitmq_login;
+pub mod recovery;
 mod redrive;
 mod runtime;
 mod scrape;

@@ -295,7 +295,7 @@ impl Stack {
     /// killed in the last case.
     pub async fn start_part(&self, part: Part) -> anyhow::Result<()> {
         self.ensure_has(part)?;
-        let probe = Probe::of(part, &self.ports).context("the port table is incomplete")?;
+        let probe = self.probe(part)?;
         ensure!(!self.is_running(part), "{part} runs already");
         let begun = Instant::now();
         self.runtime.start(part).await?;
@@ -320,6 +320,11 @@ impl Stack {
             self.address(part)
         ));
         Ok(())
+    }
+
+    /// The question that tells whether a part is ready.
+    pub(crate) fn probe(&self, part: Part) -> anyhow::Result<Probe> {
+        Probe::of(part, &self.ports).context("the port table is incomplete")
     }
 
     /// The connection from one part to another, to break it.

@@ -45,9 +45,11 @@ pub async fn serve(mut writer: Writer, kafka: KafkaConfig) -> Result<(), RunErro
         Producer::with_metrics(&kafka, &kafka.topic, connections).map_err(RunError::setup)?;
     let ready = writer.process.readiness.part("kafka");
     let shutdown = writer.process.shutdown.clone();
+    let warm_up = producer.warm_up();
     writer.process.tasks.spawn("topology", async move {
-        let declared = shutdown.run_until_cancelled(topology::declare_until_done(&kafka));
-        ready.set(declared.await.is_some());
+        // Calls may come before the topic is known to exist, mostly after a restart, when it does.
+        let both = async { tokio::join!(topology::declare_until_done(&kafka), warm_up) };
+        ready.set(shutdown.run_until_cancelled(both).await.is_some());
         shutdown.cancelled().await;
         Ok::<_, Infallible>(())
     });

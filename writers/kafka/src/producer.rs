@@ -1,8 +1,10 @@
 //! The producer: one record per event, OK after its delivery report.
 
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use clima_proto::clima::v1::TweetEvent;
+use clima_service::backoff::Backoff;
 use clima_service::connections::Connections;
 use clima_service::sabotage::{self, Sabotage};
 use clima_writer_core::{PublishError, Publisher};
@@ -11,12 +13,16 @@ use rdkafka::ClientConfig;
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::KafkaError;
 use rdkafka::message::OwnedHeaders;
-use rdkafka::producer::{FutureProducer, FutureRecord};
+use rdkafka::producer::{FutureProducer, FutureRecord, Producer as _};
+use tokio::task::spawn_blocking;
 
 use crate::context::Counted;
 use crate::{KafkaConfig, ProducerError};
 
 type Client = FutureProducer<Counted>;
+
+/// Longest wait for a broker to come up and to tell of the topic.
+const QUESTION_LIMIT: Duration = Duration::from_secs(1);
 
 /// Publishes records to one topic. Connects by itself, also when the broker is down at first.
 pub struct Producer {
@@ -73,6 +79,38 @@ impl Producer {
             connections,
             client: RwLock::new(Arc::new(client)),
         })
+    }
+
+    /// Makes the client fit to publish before there is anything to be published. It returns when it is, or when the
+    /// producer is gone.
+    ///
+    /// An idempotent producer needs an id from a broker before its first record. librdkafka asks for one whenever a broker
+    /// has told it of topics, but finds none to ask after the first answer: that one names the broker by its real
+    /// address, and the connection to the address that we were given is closed. Left alone, it tries again at intervals of
+    /// 500 ms, and only the first of these opens the other connection: the first record would be a second late. A
+    /// second question goes over that connection, and its answer brings the id.
+    pub(crate) fn warm_up(&self) -> impl Future<Output = ()> + Send + use<> {
+        let client = Arc::downgrade(&self.client.read().unwrap_or_else(PoisonError::into_inner));
+        let topic = self.topic.clone();
+        async move {
+            let (mut answers, mut delays) = (0, Backoff::RECONNECT.delays());
+            while answers < 2 {
+                let Some(client) = client.upgrade() else {
+                    return;
+                };
+                let topic = topic.clone();
+                let question = move || client.client().fetch_metadata(Some(&topic), QUESTION_LIMIT);
+                match spawn_blocking(question).await {
+                    Ok(Ok(_)) => answers += 1,
+                    Ok(Err(error)) => {
+                        tracing::debug!(%error, "cannot ask for the topic yet");
+                        tokio::time::sleep(delays.next_delay()).await;
+                    }
+                    // The process is ending.
+                    Err(_) => return,
+                }
+            }
+        }
     }
 
     /// Publishes one record and waits for its delivery report.

@@ -10,6 +10,7 @@ mod detach;
 pub(crate) mod down;
 pub(crate) mod logs;
 pub(crate) mod part;
+pub(crate) mod recovery;
 pub(crate) mod redrive;
 pub(crate) mod reset;
 mod runtime;

@@ -38,6 +38,8 @@ appendonly yes
 appendfsync always
 maxmemory-policy noeviction
 save \"\"
+# A restart reads this much at most, beside the data itself: the default of 64 MB takes seconds.
+auto-aof-rewrite-min-size 16mb
 ",
             data.display()
         ),

@@ -19,6 +19,7 @@ mod http;
 mod input;
 mod metrics;
 mod promise;
+mod replicas;
 mod second;
 mod services;
 mod settings;
