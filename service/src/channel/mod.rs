@@ -2,7 +2,8 @@
 //!
 //! HTTP/2 keeps one connection for many calls, so behind one virtual address all calls of a client land on
 //! one replica, and a replica that comes later gets none. Here every address that the name resolves to gets
-//! connections of its own, calls are spread over them, and a replica that comes or goes is noticed.
+//! connections of its own, calls are spread over them, and a replica that comes or goes is noticed: also one that has
+//! died and is still resolved.
 
 mod targets;
 
@@ -11,8 +12,9 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use futures::future::join_all;
 use prometheus_client::metrics::gauge::Gauge;
-use tokio::net::lookup_host;
+use tokio::net::{TcpStream, lookup_host};
 use tokio::sync::mpsc::Sender;
 use tokio::time::{MissedTickBehavior, timeout};
 use tokio_util::sync::CancellationToken;
@@ -114,7 +116,7 @@ impl Resolver {
         loop {
             ticks.tick().await;
             if let Some(found) = self.resolve().await {
-                self.apply(found).await;
+                self.apply(alive(found).await).await;
             }
         }
     }
@@ -160,6 +162,20 @@ impl Resolver {
     }
 }
 
+/// Those that take connections, or all when none does. A balanced channel prefers the endpoint with the fewest calls in
+/// flight, and where connections are refused none ever is: most attempts would be made there.
+async fn alive(found: BTreeSet<Replica>) -> BTreeSet<Replica> {
+    if found.len() < 2 {
+        return found;
+    }
+    let answers = join_all(found.iter().map(|&replica| async move {
+        let connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(replica.1)).await;
+        matches!(connected, Ok(Ok(_))).then_some(replica)
+    }));
+    let alive: BTreeSet<_> = answers.await.into_iter().flatten().collect();
+    if alive.is_empty() { found } else { alive }
+}
+
 fn endpoint(origin: &Uri, address: SocketAddr) -> Endpoint {
     #[allow(clippy::expect_used)]
     Endpoint::from_shared(format!("http://{address}"))
@@ -197,6 +213,17 @@ mod tests {
             }
         }
         assert_eq!(connected, [((0, shared), 0), ((0, shared), 1)].into());
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_refuses_connections_is_left_out_unless_all_do() {
+        let bind = || std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let (serving, dead) = (bind(), bind());
+        let replicas = [&serving, &dead].map(|listener| (0, listener.local_addr().unwrap()));
+        drop(dead);
+        assert_eq!(alive(replicas.into()).await, [replicas[0]].into());
+        drop(serving);
+        assert_eq!(alive(replicas.into()).await, replicas.into());
     }
 
     #[tokio::test]

@@ -60,7 +60,7 @@ impl IngestMetrics {
         );
         registry.register(
             "replicas",
-            "Addresses of the next process that its name leads to",
+            "Addresses of the next process that its name leads to and that take connections",
             metrics.replicas.clone(),
         );
         metrics

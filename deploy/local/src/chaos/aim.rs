@@ -14,8 +14,8 @@ use futures::future::try_join_all;
 use tokio::time::{sleep, timeout};
 
 use super::adversary::Adversary;
-use super::ledger::Ledger;
 use super::fault::{Back, Fault};
+use super::ledger::Ledger;
 use super::{group, lock};
 use crate::Part::{ConsumerKafka, ConsumerRabbitmq, Kafka, Rabbitmq, Valkey, WriterKafka};
 use crate::scrape::metric;
