@@ -17,6 +17,7 @@ use tokio::time::timeout;
 
 use crate::Config;
 use crate::error::Error;
+use crate::gaps::Gaps;
 use crate::lag::LagWatch;
 use crate::poll::{Poller, Position};
 
@@ -31,6 +32,7 @@ pub(crate) struct KafkaSource {
     settled: Settled,
     commit: Option<Commit>,
     metrics: Metrics,
+    gaps: Gaps,
 }
 
 /// Offsets of each partition: after the last record that is settled.
@@ -69,10 +71,11 @@ impl KafkaSource {
         config: &Config,
         metrics: Metrics,
         connections: &ConnectionMetrics,
+        gaps: Gaps,
     ) -> Result<Self, Error> {
         let dead_letters = connections.to("kafka", "dead_letters");
         Ok(Self {
-            poller: Poller::start(config)?,
+            poller: Poller::start(config, gaps.clone())?,
             topic: config.kafka.topic.clone(),
             dead_letters: Producer::with_metrics(
                 &config.kafka,
@@ -82,6 +85,7 @@ impl KafkaSource {
             settled: Settled::default(),
             commit: None,
             metrics,
+            gaps,
         })
     }
 
@@ -92,6 +96,7 @@ impl KafkaSource {
             topic: self.topic.clone(),
             metrics: self.metrics.clone(),
             connections: connections.to("kafka", "consume"),
+            gaps: self.gaps.clone(),
         }
     }
 
