@@ -53,9 +53,13 @@ async fn post(
         .body(Full::from(body))
         .unwrap();
     let answer = loop {
-        let sender = match connection.take() {
-            Some(mut sender) if sender.ready().await.is_ok() => sender,
-            _ => connect(addresses, turn).await,
+        let usable = match connection.take() {
+            Some(mut sender) => sender.ready().await.is_ok().then_some(sender),
+            None => None,
+        };
+        let sender = match usable {
+            Some(sender) => sender,
+            None => connect(addresses, turn).await,
         };
         let sender = connection.insert(sender);
         match sender.try_send_request(request).await {

@@ -10,9 +10,10 @@ use clima_local::{Part, Stack};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use rand::RngExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
-use crate::http;
 use crate::wait::until;
 
 /// Where the two replicas of a service listen; what a service has not, nobody uses.
@@ -113,14 +114,21 @@ impl<'a> Replicas<'a> {
         let child = command.spawn().unwrap();
         let admin = addresses.admin.to_string();
         until(&format!("{part} {replica} is ready"), async || {
-            let listens = tokio::net::TcpStream::connect(&admin).await.is_ok();
-            let ready =
-                listens && http::ask(&admin, "GET", "/readyz", &[], b"").await.status == 200;
-            ready.then_some(())
+            is_ready(&admin).await.ok()?.then_some(())
         })
         .await;
         Replica { child }
     }
+}
+
+/// What it says of itself; an error while it does not listen yet.
+async fn is_ready(admin: &str) -> std::io::Result<bool> {
+    let mut stream = TcpStream::connect(admin).await?;
+    let request = format!("GET /readyz HTTP/1.0\r\nhost: {admin}\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer.ends_with("\nready\n"))
 }
 
 /// A process; it is killed when this is dropped.
