@@ -58,14 +58,19 @@ pub enum EventError {
     #[error("no schema_version")]
     NoSchemaVersion,
     /// The event was written by a newer build. It is not poison: it must wait for a newer consumer.
-    #[error("schema_version {0} is newer than {SCHEMA_VERSION}, the newest known")]
-    NewerSchema(u32),
+    #[error("schema_version {version} is newer than {newest}, the newest known")]
+    NewerSchema {
+        /// The event's.
+        version: u32,
+        /// The newest that is known here.
+        newest: u32,
+    },
 }
 
 impl EventError {
     /// True when no build will ever be able to count the record.
     pub fn is_poison(&self) -> bool {
-        !matches!(self, Self::NewerSchema(_))
+        !matches!(self, Self::NewerSchema { .. })
     }
 }
 
@@ -81,7 +86,17 @@ impl CheckedEvent {
     ///
     /// Any [`EventError`].
     pub fn decode(record: &[u8]) -> Result<Self, EventError> {
-        Self::check(&TweetEvent::decode(record).map_err(EventError::Malformed)?)
+        Self::decode_up_to(SCHEMA_VERSION, record)
+    }
+
+    /// The same, for a build whose newest version is `newest`.
+    ///
+    /// # Errors
+    ///
+    /// Any [`EventError`].
+    pub fn decode_up_to(newest: u32, record: &[u8]) -> Result<Self, EventError> {
+        let event = TweetEvent::decode(record).map_err(EventError::Malformed)?;
+        Self::check_up_to(newest, &event)
     }
 
     /// Checks an event.
@@ -91,10 +106,16 @@ impl CheckedEvent {
     /// Any [`EventError`] but `Malformed`. A newer version wins over every other fault, since the rules may
     /// have changed with it.
     pub fn check(event: &TweetEvent) -> Result<Self, EventError> {
+        Self::check_up_to(SCHEMA_VERSION, event)
+    }
+
+    fn check_up_to(newest: u32, event: &TweetEvent) -> Result<Self, EventError> {
         match event.schema_version {
             0 => return Err(EventError::NoSchemaVersion),
-            1..=SCHEMA_VERSION => {}
-            newer => return Err(EventError::NewerSchema(newer)),
+            version if version > newest => {
+                return Err(EventError::NewerSchema { version, newest });
+            }
+            _ => {}
         }
         let id = TweetId::from_parts(&event.source, event.sequence).map_err(EventError::Id)?;
         let tweet = event.tweet.as_ref().ok_or(EventError::NoTweet)?;

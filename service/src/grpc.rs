@@ -16,13 +16,13 @@ use tonic::Status;
 use tonic::body::Body;
 use tonic::service::{LayerExt as _, Routes};
 use tonic::transport::Server;
-use tonic::transport::server::TcpIncoming;
 use tonic_health::ServingStatus;
 use tonic_health::server::health_reporter;
 use tower::util::MapResponseLayer;
 
 use clima_proto::descriptors::FILE_DESCRIPTOR_SET;
 
+use crate::accept;
 use crate::deadline;
 pub use crate::grpc_connections::Counted;
 use crate::process::{Process, RunError};
@@ -50,23 +50,22 @@ pub fn spawn(
     routes: Routes,
     services: &'static [&'static str],
 ) -> Result<(), RunError> {
-    let shutdown = process.shutdown.clone();
     spawn_with(
         process,
         port,
         listener,
         routes,
         services,
-        |mut server, routes, incoming| {
+        |mut server, routes, incoming, closed| {
             server
                 .add_routes(routes)
-                .serve_with_incoming_shutdown(incoming, shutdown.cancelled_owned())
+                .serve_with_incoming_shutdown(incoming, closed.cancelled_owned())
         },
     )
 }
 
 /// The same for a port that speaks more than gRPC: `serve` is given a server with the limits of every port, all routes
-/// of this one, and its connections. It has to stop at the shutdown of the process.
+/// of this one, its connections, and what is cancelled when the port has been closed: then it has to ask them to end.
 ///
 /// # Errors
 ///
@@ -77,7 +76,7 @@ pub fn spawn_with<S>(
     listener: TcpListener,
     routes: Routes,
     services: &'static [&'static str],
-    serve: impl FnOnce(Server, Routes, Incoming) -> S + Send + 'static,
+    serve: impl FnOnce(Server, Routes, Incoming, CancellationToken) -> S + Send + 'static,
 ) -> Result<(), RunError>
 where
     S: Future<Output = Result<(), tonic::transport::Error>> + Send + 'static,
@@ -126,8 +125,8 @@ where
     });
     let shutdown = process.shutdown.clone();
     let open = process.grpc_connections.to(port);
-    let incoming = TcpIncoming::from(listener)
-        .with_nodelay(Some(true))
+    let closed = CancellationToken::new();
+    let incoming = accept::until_closed(listener, shutdown.clone(), closed.clone())
         .map_ok(move |stream| Counted::new(stream, open.clone()))
         .boxed();
     process.tasks.spawn(port, async move {
@@ -138,7 +137,7 @@ where
             tokio::time::sleep(LAST_CALL).await;
         };
         tokio::select! {
-            outcome = serve(server(), routes, incoming) => outcome,
+            outcome = serve(server(), routes, incoming, closed) => outcome,
             () = last_call => Ok(()),
         }
     });

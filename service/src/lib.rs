@@ -6,7 +6,7 @@
 //! - [`healthcheck`]: the question for `/readyz`, for containers without a shell;
 //! - [`tasks`]: named tasks, of which none may die unnoticed;
 //! - [`backoff`]: delays between attempts;
-//! - [`grpc`]: the server side that every gRPC port has in common;
+//! - [`grpc`], [`accept`]: the server side that every gRPC port has in common, and how a port closes;
 //! - [`channel`]: a client channel over all addresses of a name;
 //! - [`ports`]: the gRPC ports that take tweets in;
 //! - [`ingest`]: tweets on their way to the next process, batched, with retries;
@@ -14,6 +14,7 @@
 //!
 //! It knows nothing of HTTP transcoding, of brokers or of Valkey.
 
+pub mod accept;
 pub mod admin;
 pub mod backoff;
 pub mod buckets;

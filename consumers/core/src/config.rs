@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use clap::Args;
+use clima_proto::event::SCHEMA_VERSION;
 use clima_service::process::ProcessConfig;
 
 use crate::store::{Broker, StoreConfig, WaitAof};
@@ -37,6 +38,10 @@ pub struct ConsumerConfig {
     /// Most tweets that are counted in one call to Valkey, 1 to 2,000; the rest is the next batch.
     #[arg(long, env = "CLIMA_MAX_BATCH", value_name = "TWEETS", default_value_t = 500, value_parser = clap::value_parser!(u32).range(1..=2_000))]
     pub max_batch: u32,
+
+    /// Newest `schema_version` that is understood. No setting: a build knows it, and the tests play the next build.
+    #[arg(skip = SCHEMA_VERSION)]
+    pub newest_schema: u32,
 
     /// Settings of every process.
     #[command(flatten)]

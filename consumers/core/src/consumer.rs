@@ -34,7 +34,16 @@ pub struct Consumer<S> {
     store: CountStore,
     progress: Progress,
     schema: Part,
-    max_batch: usize,
+    limits: Limits,
+}
+
+/// What is taken at a time.
+#[derive(Debug, Clone, Copy)]
+struct Limits {
+    /// Most records.
+    batch: usize,
+    /// The newest schema that is understood.
+    schema: u32,
 }
 
 /// Tells how it goes: logs, metrics and readiness.
@@ -75,7 +84,10 @@ impl<S: Source> Consumer<S> {
                 valkey: process.readiness.part("valkey"),
             },
             schema: process.readiness.part("schema"),
-            max_batch: config.max_batch as usize,
+            limits: Limits {
+                batch: config.max_batch as usize,
+                schema: config.newest_schema,
+            },
         };
         consumer.schema.set(true);
         let shutdown = process.shutdown.clone();
@@ -102,7 +114,7 @@ impl<S: Source> Consumer<S> {
         // The first batch is taken also while Valkey is away. It is held, not counted, and its age tells how long
         // the path has stood still; and every attempt to count makes sure that Valkey is durable.
         let (hand, durable) = tokio::join!(
-            take(&mut self.source, self.max_batch, &self.progress, shutdown),
+            take(&mut self.source, self.limits, &self.progress, shutdown),
             self.progress.until_durable(&self.store, shutdown),
         );
         let (Some(mut hand), Some(())) = (hand, durable) else {
@@ -120,7 +132,7 @@ impl<S: Source> Consumer<S> {
                 tracing::warn!(broker = %S::BROKER, %error, records = hand.records.len(), "not acknowledged, to be delivered again");
             }
             self.progress.metrics.acknowledged();
-            let next = take(&mut self.source, self.max_batch, &self.progress, shutdown);
+            let next = take(&mut self.source, self.limits, &self.progress, shutdown);
             match next.await {
                 Some(next) => hand = next,
                 None => return Stop::Shutdown,
@@ -206,15 +218,16 @@ impl<S: Source> Consumer<S> {
 /// Waits for the next batch; none when the process is to end.
 async fn take<S: Source>(
     source: &mut S,
-    max: usize,
+    limits: Limits,
     progress: &Progress,
     shutdown: &CancellationToken,
 ) -> Option<Hand<S::Position>> {
     let mut delays = Backoff::RECONNECT.delays();
     loop {
-        match shutdown.run_until_cancelled(source.next_batch(max)).await? {
+        let records = source.next_batch(limits.batch);
+        match shutdown.run_until_cancelled(records).await? {
             Ok(records) => {
-                let hand = Hand::sort(records);
+                let hand = Hand::sort(records, limits.schema);
                 progress.metrics.taken(&hand);
                 return Some(hand);
             }

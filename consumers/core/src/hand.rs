@@ -21,7 +21,8 @@ pub(crate) struct Hand<P> {
 }
 
 impl<P> Hand<P> {
-    pub(crate) fn sort(records: Vec<Record<P>>) -> Self {
+    /// Sorts records. `newest` is the newest schema that is understood.
+    pub(crate) fn sort(records: Vec<Record<P>>, newest: u32) -> Self {
         let mut hand = Self {
             events: Vec::with_capacity(records.len()),
             poison: Vec::new(),
@@ -30,7 +31,7 @@ impl<P> Hand<P> {
             records,
         };
         for (place, record) in hand.records.iter().enumerate() {
-            match CheckedEvent::decode(&record.payload) {
+            match CheckedEvent::decode_up_to(newest, &record.payload) {
                 Ok(event) => hand.events.push(event),
                 Err(reason) if reason.is_poison() => hand.poison.push((place, reason)),
                 Err(newer) => hand.newer = hand.newer.or(Some(newer)),

@@ -18,6 +18,7 @@ use tokio::time::timeout;
 
 use crate::Config;
 use crate::error::Error;
+use crate::gaps::Gaps;
 use crate::lag::LagWatch;
 use crate::poll::{Poller, Position};
 use crate::rejoin::hasten;
@@ -33,6 +34,7 @@ pub(crate) struct KafkaSource {
     settled: Settled,
     commit: Option<Commit>,
     metrics: Metrics,
+    gaps: Gaps,
 }
 
 /// Offsets of each partition: after the last record that is settled.
@@ -71,10 +73,11 @@ impl KafkaSource {
         config: &Config,
         metrics: Metrics,
         connections: &ConnectionMetrics,
+        gaps: Gaps,
     ) -> Result<Self, Error> {
         let dead_letters = connections.to("kafka", "dead_letters");
         Ok(Self {
-            poller: Poller::start(config)?,
+            poller: Poller::start(config, gaps.clone())?,
             topic: config.kafka.topic.clone(),
             dead_letters: Producer::with_metrics(
                 &config.kafka,
@@ -84,6 +87,7 @@ impl KafkaSource {
             settled: Settled::default(),
             commit: None,
             metrics,
+            gaps,
         })
     }
 
@@ -94,6 +98,7 @@ impl KafkaSource {
             topic: self.topic.clone(),
             metrics: self.metrics.clone(),
             connections: connections.to("kafka", "consume"),
+            gaps: self.gaps.clone(),
         }
     }
 

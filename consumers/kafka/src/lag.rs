@@ -4,19 +4,20 @@
 //! still while Valkey is away, and know the end of a partition from its last fetch, which may be long ago. So the
 //! broker is asked now and then, over the connection that is there.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use clima_consumer_core::{ASK_EVERY, Lag, Metrics};
 use clima_service::connections::Connections;
-use rdkafka::Offset;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError;
 use tokio::task::spawn_blocking;
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::error::Error;
-use crate::poll::Group;
+use crate::gaps::Gaps;
+use crate::poll::{Group, next};
 
 /// Longest wait for each answer.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -28,6 +29,7 @@ pub(crate) struct LagWatch {
     pub(crate) topic: String,
     pub(crate) metrics: Metrics,
     pub(crate) connections: Connections,
+    pub(crate) gaps: Gaps,
 }
 
 impl LagWatch {
@@ -42,8 +44,8 @@ impl LagWatch {
             if let Some((_, reason)) = client.client().fatal_error() {
                 return Err(Error::Fatal(reason));
             }
-            let topic = self.topic.clone();
-            match spawn_blocking(move || ask(&client, &topic)).await {
+            let (topic, gaps) = (self.topic.clone(), self.gaps.clone());
+            match spawn_blocking(move || ask(&client, &topic, &gaps)).await {
                 Ok(Ok(lags)) => {
                     self.connections.told(1);
                     self.metrics.reached(lags);
@@ -60,29 +62,34 @@ impl LagWatch {
     }
 }
 
-fn ask(client: &Arc<BaseConsumer<Group>>, topic: &str) -> Result<Vec<Lag>, KafkaError> {
+fn ask(
+    client: &Arc<BaseConsumer<Group>>,
+    topic: &str,
+    gaps: &Gaps,
+) -> Result<Vec<Lag>, KafkaError> {
     let assigned = client.assignment()?;
     if assigned.count() == 0 {
         // Nothing to ask for but whether somebody answers.
         client.fetch_metadata(Some(topic), TIMEOUT)?;
         return Ok(Vec::new());
     }
+    // What is deleted is asked for first: what is committed by then was not deleted too early.
+    let partitions = assigned.elements();
+    let partitions = partitions.iter().map(|place| place.partition());
+    let mut bounds = BTreeMap::new();
+    for partition in partitions {
+        let found = client.fetch_watermarks(topic, partition, TIMEOUT)?;
+        bounds.insert(partition, found);
+    }
     let committed = client.committed_offsets(assigned, TIMEOUT)?;
-    committed
-        .elements()
-        .iter()
-        .map(|partition| {
-            let number = partition.partition();
-            let (first, end) = client.fetch_watermarks(topic, number, TIMEOUT)?;
-            let next = match partition.offset() {
-                // What was committed may have been deleted since.
-                Offset::Offset(next) => next.max(first),
-                _ => first,
-            };
-            Ok(Lag {
-                place: number.to_string(),
-                records: u64::try_from(end - next).unwrap_or(0),
-            })
+    let lags = committed.elements().into_iter().filter_map(|place| {
+        let (partition, committed) = (place.partition(), next(place.offset()));
+        let &(first, end) = bounds.get(&partition)?;
+        gaps.found(partition, committed..first);
+        Some(Lag {
+            place: partition.to_string(),
+            records: u64::try_from(end - committed.max(first)).unwrap_or(0),
         })
-        .collect()
+    });
+    Ok(lags.collect())
 }

@@ -6,6 +6,7 @@
 mod config;
 mod consumer;
 mod error;
+mod gaps;
 mod lag;
 mod poll;
 mod rejoin;
@@ -16,11 +17,12 @@ use clima_consumer_core::store::Broker;
 use clima_consumer_core::{Consumer, Metrics};
 use clima_service::connections::ConnectionMetrics;
 use clima_service::process::{Process, RunError};
-use clima_writer_kafka::topology;
+use clima_writer_kafka::{differences, topology};
 use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 use consumer::KafkaSource;
+use gaps::Gaps;
 
 /// Runs the consumer until `shutdown`.
 ///
@@ -32,8 +34,9 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     let ready = process.readiness.part("kafka");
     let metrics = Metrics::register(&mut process.registry, Broker::Kafka);
     let connections = ConnectionMetrics::register(&mut process.registry);
+    let gaps = Gaps::register(&mut process.registry);
     let source =
-        KafkaSource::new(&config, metrics.clone(), &connections).map_err(RunError::setup)?;
+        KafkaSource::new(&config, metrics.clone(), &connections, gaps).map_err(RunError::setup)?;
     let (lag, done) = (source.lag_watch(&connections), process.shutdown.clone());
     process.tasks.spawn("lag", async move {
         done.run_until_cancelled(lag.run())
@@ -52,7 +55,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<(), RunE
     process.tasks.spawn("topology", async move {
         let declared = done.run_until_cancelled(topology::declare_until_done(&kafka));
         ready.set(declared.await.is_some());
-        done.run_until_cancelled(topology::warn_of_differences(&kafka))
+        done.run_until_cancelled(differences::warn_until_done(&kafka))
             .await;
         done.cancelled().await;
         Ok::<_, Infallible>(())

@@ -15,21 +15,25 @@ use std::time::Duration;
 
 use clima_consumer_core::Record;
 use clima_writer_kafka::Logged;
-use rdkafka::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext as _, RDKafkaLogLevel};
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext, Rebalance};
 use rdkafka::error::KafkaError;
 use rdkafka::message::Message as _;
+use rdkafka::{ClientContext, Offset, TopicPartitionList};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::Config;
 use crate::error::Error;
+use crate::gaps::{Gaps, Reading};
 
 /// Records handed over and not taken yet.
 const HANDED_OVER: usize = 1_024;
 
 /// How often the thread looks whether it is to stop, with no record to be had.
 const POLL: Duration = Duration::from_millis(100);
+
+/// Longest wait for the offset that was committed. The client asked for it a moment ago, or it would read nothing.
+const COMMITTED: Duration = Duration::from_secs(3);
 
 /// Polls after leaving the group, in which the client lets go of its partitions.
 const LEAVING: usize = 10;
@@ -92,7 +96,7 @@ pub(crate) struct Poller {
 }
 
 impl Poller {
-    pub(crate) fn start(config: &Config) -> Result<Self, Error> {
+    pub(crate) fn start(config: &Config, gaps: Gaps) -> Result<Self, Error> {
         let client = BaseConsumer::from_config_and_context(&config.client(), Group::default())
             .map_err(Error::Settings)?;
         client
@@ -107,7 +111,7 @@ impl Poller {
             .name("kafka-poll".to_owned())
             .spawn(move || {
                 let (client, stop) = thread;
-                poll(&client, &stop, &hand_over);
+                poll(&client, &stop, &gaps, &hand_over);
                 leave(client);
                 // Nobody waits when the process is not draining.
                 end.send(()).ok();
@@ -146,23 +150,53 @@ impl Poller {
 fn poll(
     client: &BaseConsumer<Group>,
     stop: &AtomicBool,
+    gaps: &Gaps,
     hand_over: &mpsc::Sender<Result<Record<Position>, KafkaError>>,
 ) {
+    let mut reading = Reading::default();
     while !stop.load(Ordering::SeqCst) {
         let Some(polled) = client.poll(POLL) else {
             continue;
         };
-        let record = polled.map(|message| Record {
-            position: Position {
+        let record = polled.map(|message| {
+            let position = Position {
                 partition: message.partition(),
                 offset: message.offset(),
                 assignment: client.context().assignment.load(Ordering::SeqCst),
-            },
-            payload: message.payload().unwrap_or_default().to_vec(),
+            };
+            let gone = reading.read(position, || {
+                committed(client, message.topic(), position.partition)
+            });
+            gaps.found(position.partition, gone);
+            Record {
+                position,
+                payload: message.payload().unwrap_or_default().to_vec(),
+            }
         });
         if hand_over.blocking_send(record).is_err() {
             return;
         }
+    }
+}
+
+/// The offset from which the group reads a partition; none when it cannot be told.
+fn committed(client: &BaseConsumer<Group>, topic: &str, partition: i32) -> Option<i64> {
+    let mut asked = TopicPartitionList::new();
+    asked.add_partition(topic, partition);
+    match client.committed_offsets(asked, COMMITTED) {
+        Ok(told) => told.elements().first().map(|told| next(told.offset())),
+        Err(error) => {
+            tracing::warn!(partition, %error, "cannot tell whether records were deleted");
+            None
+        }
+    }
+}
+
+/// The offset that a group reads next. One that has committed nothing has everything before it.
+pub(crate) fn next(committed: Offset) -> i64 {
+    match committed {
+        Offset::Offset(next) => next,
+        _ => 0,
     }
 }
 

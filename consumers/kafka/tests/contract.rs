@@ -3,12 +3,19 @@
 // Helpers of tests are tests too, which the lint does not know.
 #![allow(clippy::unwrap_used)]
 
+#[path = "contract/windows.rs"]
+mod windows;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use clap::Parser as _;
 use clima_consumer_core::consumer_contract;
-use clima_consumer_core::contract::{Broker, RunningConsumer, records, until_acknowledged};
+use clima_consumer_core::contract::{
+    Broker, NewerConsumer, RunningConsumer, records, until_acknowledged,
+};
+use clima_consumer_kafka::Config;
 use clima_local::{Counts, Part, Stack};
 use clima_writer_kafka::{KafkaConfig, Producer, topology};
 use futures::future::join_all;
@@ -17,6 +24,7 @@ use rdkafka::error::KafkaResult;
 use rdkafka::message::{Headers as _, Message as _};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio_util::sync::CancellationToken;
 
 /// One Kafka and one Valkey for all tests, since a start takes seconds. They take turns on them, because some of
 /// them kill one; each has a topic of its own and begins with an empty Valkey.
@@ -55,16 +63,20 @@ async fn kafka() -> Kafka {
 }
 
 impl Kafka {
-    /// Starts the consumer's process with these settings beside those that it needs.
-    fn start(&self, more: &[(&str, String)]) -> RunningConsumer {
-        let settings = [
+    /// What a consumer needs to know.
+    fn settings(&self) -> [(&'static str, String); 5] {
+        [
             ("CLIMA_KAFKA_BROKERS", self.config.kafka_brokers.clone()),
             ("CLIMA_KAFKA_TOPIC", self.config.topic.clone()),
             ("CLIMA_KAFKA_DEAD_TOPIC", self.config.dead_topic.clone()),
             ("CLIMA_KAFKA_GROUP", self.config.topic.clone()),
             ("CLIMA_VALKEY_URL", self.stack.valkey_url()),
-        ];
-        let settings = [&settings, more].concat();
+        ]
+    }
+
+    /// Starts the consumer's process with these settings beside those that it needs.
+    fn start(&self, more: &[(&'static str, String)]) -> RunningConsumer {
+        let settings = [&self.settings(), more].concat();
         RunningConsumer::start(env!("CARGO_BIN_EXE_clima-consumer-kafka"), &settings)
     }
 
@@ -110,6 +122,26 @@ impl Broker for Kafka {
 
     async fn start_consumer(&self) -> RunningConsumer {
         self.start(&[])
+    }
+
+    fn start_newer_consumer(&self) -> NewerConsumer {
+        let settings = self.settings();
+        // A flag is its variable's name in other letters.
+        let flags = settings.map(|(name, value)| {
+            let flag = name.trim_start_matches("CLIMA_").to_lowercase();
+            format!("--{}={value}", flag.replace('_', "-"))
+        });
+        let ports = [
+            "consumer".to_owned(),
+            "--admin-listen=127.0.0.1:0".to_owned(),
+        ];
+        let mut config = Config::parse_from(ports.into_iter().chain(flags));
+        config.consumer.newest_schema += 1;
+        let shutdown = CancellationToken::new();
+        NewerConsumer {
+            running: tokio::spawn(clima_consumer_kafka::run(config, shutdown.clone())),
+            shutdown,
+        }
     }
 
     async fn publish(&self, records: Vec<Vec<u8>>) {

@@ -3,10 +3,15 @@
 // Helpers of tests are tests too, which the lint does not know.
 #![allow(clippy::unwrap_used)]
 
+#[path = "contract/windows.rs"]
+mod windows;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use clap::Parser as _;
 use clima_consumer_core::consumer_contract;
-use clima_consumer_core::contract::{Broker, RunningConsumer};
+use clima_consumer_core::contract::{Broker, NewerConsumer, RunningConsumer};
+use clima_consumer_rabbitmq::Config;
 use clima_local::{Counts, Part, Stack};
 use clima_service::readiness::Readiness;
 use clima_writer_rabbitmq::{Message, Producer, RabbitmqConfig};
@@ -15,6 +20,7 @@ use lapin::options::{BasicGetOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use lapin::{Connection, ConnectionProperties};
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
+use tokio_util::sync::CancellationToken;
 
 /// One RabbitMQ and one Valkey for all tests, since a start takes seconds. They take turns on them, because some
 /// of them kill one; each has a queue of its own and begins with an empty Valkey.
@@ -48,6 +54,21 @@ async fn rabbitmq() -> Rabbitmq {
 }
 
 impl Rabbitmq {
+    /// What a consumer needs to know.
+    fn settings(&self) -> [(&'static str, String); 3] {
+        [
+            ("CLIMA_RABBITMQ_URL", self.stack.rabbitmq_url()),
+            ("CLIMA_RABBITMQ_PREFIX", self.config.prefix.clone()),
+            ("CLIMA_VALKEY_URL", self.stack.valkey_url()),
+        ]
+    }
+
+    /// Starts the consumer's process with these settings beside those that it needs.
+    fn start(&self, more: &[(&'static str, String)]) -> RunningConsumer {
+        let settings = [&self.settings(), more].concat();
+        RunningConsumer::start(env!("CARGO_BIN_EXE_clima-consumer-rabbitmq"), &settings)
+    }
+
     async fn connect(&self) -> Connection {
         let properties = ConnectionProperties::default();
         Connection::connect(&self.stack.rabbitmq_url(), properties)
@@ -64,14 +85,27 @@ impl Broker for Rabbitmq {
     }
 
     async fn start_consumer(&self) -> RunningConsumer {
-        RunningConsumer::start(
-            env!("CARGO_BIN_EXE_clima-consumer-rabbitmq"),
-            &[
-                ("CLIMA_RABBITMQ_URL", self.stack.rabbitmq_url()),
-                ("CLIMA_RABBITMQ_PREFIX", self.config.prefix.clone()),
-                ("CLIMA_VALKEY_URL", self.stack.valkey_url()),
-            ],
-        )
+        self.start(&[])
+    }
+
+    fn start_newer_consumer(&self) -> NewerConsumer {
+        let settings = self.settings();
+        // A flag is its variable's name in other letters.
+        let flags = settings.map(|(name, value)| {
+            let flag = name.trim_start_matches("CLIMA_").to_lowercase();
+            format!("--{}={value}", flag.replace('_', "-"))
+        });
+        let ports = [
+            "consumer".to_owned(),
+            "--admin-listen=127.0.0.1:0".to_owned(),
+        ];
+        let mut config = Config::parse_from(ports.into_iter().chain(flags));
+        config.consumer.newest_schema += 1;
+        let shutdown = CancellationToken::new();
+        NewerConsumer {
+            running: tokio::spawn(clima_consumer_rabbitmq::run(config, shutdown.clone())),
+            shutdown,
+        }
     }
 
     async fn publish(&self, records: Vec<Vec<u8>>) {

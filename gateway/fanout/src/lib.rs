@@ -117,15 +117,15 @@ impl Gateway {
         let metrics = TweetMetrics::register(&mut process.registry);
         let intake = Intake::new().map_err(RunError::setup)?;
         let ports = TweetPorts::new(intake, fan_out, config.max_in_flight as usize, metrics);
-        let (origins, shutdown) = (config.cors_origins, process.shutdown.clone());
+        let origins = config.cors_origins;
         grpc::spawn_with(
             &mut process,
             "grpc",
             public,
             ports.public_routes(),
             &[PUBLIC_SERVICE],
-            move |server, routes, incoming| {
-                web::serve(server, routes, incoming, &origins, shutdown)
+            move |server, routes, incoming, closed| {
+                web::serve(server, routes, incoming, &origins, closed)
             },
         )?;
         grpc::spawn(

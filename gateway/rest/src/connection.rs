@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
+use http::{HeaderValue, header};
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,6 +26,10 @@ const HEADERS: usize = 64;
 
 /// Longest time for a client to take its last answer while it still sends.
 const LINGER: Duration = Duration::from_secs(2);
+
+/// How long a connection is kept after the shutdown for one more request, whose answer tells the client to go. Who
+/// closes a connection that is in use loses the request that is just on its way (RFC 9112, 9.5).
+const LAST_REQUEST: Duration = Duration::from_secs(1);
 
 /// How connections are served.
 pub(crate) struct Connections {
@@ -48,9 +53,13 @@ impl Connections {
             .header_read_timeout(limits.header_timeout)
             .max_buf_size(limits.max_headers as usize)
             .max_headers(HEADERS);
-        let answered = metrics.clone();
-        let router = router.layer(map_response(move |response: Response| {
+        let (answered, stopping) = (metrics.clone(), shutdown.clone());
+        let router = router.layer(map_response(move |mut response: Response| {
             answered.answered(response.status());
+            if stopping.is_cancelled() {
+                let headers = response.headers_mut();
+                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+            }
             std::future::ready(response)
         }));
         Self {
@@ -80,6 +89,9 @@ impl Connections {
         let shutdown = self.shutdown.clone();
         async move {
             let mut end = shutdown.run_until_cancelled(&mut connection).await;
+            if end.is_none() {
+                end = timeout(LAST_REQUEST, &mut connection).await.ok();
+            }
             if end.is_none() && !requests.is_empty() {
                 Pin::new(&mut connection).graceful_shutdown();
                 end = Some((&mut connection).await);

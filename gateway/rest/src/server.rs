@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use axum::Router;
+use clima_service::accept;
 use clima_service::backoff::Backoff;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -27,18 +28,21 @@ pub(crate) async fn serve(
     metrics.limited_to(limits.max_connections);
     let connections = Connections::new(router, &limits, metrics.clone(), shutdown.clone());
     let open = TaskTracker::new();
+    let serve = |stream, place| {
+        let connection = connections.serve(stream);
+        let connected = metrics.connected();
+        open.spawn(async move {
+            connection.await;
+            drop((connected, place));
+        });
+    };
     let mut delays = Backoff::RECONNECT.delays();
 
     while let Some(next) = shutdown.run_until_cancelled(next(&listener, &places)).await {
         match next {
             Ok((stream, place)) => {
                 delays.reset();
-                let connection = connections.serve(stream);
-                let connected = metrics.connected();
-                open.spawn(async move {
-                    connection.await;
-                    drop((connected, place));
-                });
+                serve(stream, place);
             }
             Err(error) => {
                 // Most likely out of file descriptors: some are free again when connections end.
@@ -47,8 +51,16 @@ pub(crate) async fn serve(
             }
         }
     }
-    // Nobody is to connect to a port that answers no more.
-    drop(listener);
+    // Those that wait to be accepted may have sent a request, and would lose it.
+    if let Ok(listener) = listener.into_std() {
+        while let (Ok(place), Some(Ok(stream))) = (
+            Arc::clone(&places).try_acquire_owned(),
+            accept::waiting(&listener),
+        ) {
+            serve(stream, place);
+        }
+    }
+    // Nobody connects any more to a port that will not answer.
     open.close();
     open.wait().await;
     Ok(())

@@ -20,7 +20,7 @@ use clima_proto::clima::v1::tweet_ingest_service_server::{
     TweetIngestService, TweetIngestServiceServer,
 };
 use clima_proto::clima::v1::{IngestTweetsRequest, IngestTweetsResponse, TweetEvent};
-use clima_proto::event::CheckedEvent;
+use clima_proto::event::{CheckedEvent, EventError};
 use clima_proto::fate::{self, Fate, StatusMessage};
 use clima_proto::id::{IDEMPOTENCY_KEY, TWEET_ID, TweetId};
 use clima_proto::intake::Intake;
@@ -106,7 +106,7 @@ impl<D: Deliver> TweetPorts<D> {
         let arrival = self.metrics.arrived();
         let outcome = match CheckedEvent::check(event) {
             Ok(_) => self.deliver(event, deadline).await,
-            Err(error) => Err(Fate::NotCounted.status(Code::InvalidArgument, error.to_string())),
+            Err(error) => Err(refuse(&error)),
         };
         arrival.answered(&outcome);
         fate::to_message(&outcome)
@@ -152,6 +152,17 @@ impl<D: Deliver> TweetIngestService for TweetPorts<D> {
         let statuses = join_all(events.iter().map(|event| self.ingest(event, deadline))).await;
         Ok(Response::new(IngestTweetsResponse { statuses }))
     }
+}
+
+/// The refusal of an event that this build does not send on. A newer one is nobody's fault: it is sent again, and by
+/// then another replica, or this one upgraded, may know it.
+fn refuse(error: &EventError) -> Status {
+    let code = if error.is_poison() {
+        Code::InvalidArgument
+    } else {
+        Code::Unavailable
+    };
+    Fate::NotCounted.status(code, error.to_string())
 }
 
 /// The answer of the public port: the id goes with it, whatever became of the tweet.

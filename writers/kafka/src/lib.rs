@@ -4,10 +4,12 @@
 //! Retries inside the client are idempotent; whatever else goes wrong is ambiguous, and the tweet's id makes
 //! a second record harmless.
 //!
-//! The [`topology`] and the [`Producer`] serve the Kafka consumer too: it sets poison aside with them.
+//! The [`topology`] and the [`Producer`] serve the Kafka consumer too: it sets poison aside with them. Both warn of
+//! [`differences`].
 
 mod config;
 mod context;
+pub mod differences;
 mod error;
 mod producer;
 pub mod topology;
@@ -50,6 +52,9 @@ pub async fn serve(mut writer: Writer, kafka: KafkaConfig) -> Result<(), RunErro
         // Calls may come before the topic is known to exist, mostly after a restart, when it does.
         let both = async { tokio::join!(topology::declare_until_done(&kafka), warm_up) };
         ready.set(shutdown.run_until_cancelled(both).await.is_some());
+        shutdown
+            .run_until_cancelled(differences::warn_until_done(&kafka))
+            .await;
         shutdown.cancelled().await;
         Ok::<_, Infallible>(())
     });

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use clima_service::backoff::Backoff;
-use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::config::FromClientConfigAndContext as _;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -15,8 +15,10 @@ use crate::{KafkaConfig, Logged};
 ///
 /// `retention.ms`: 12 h, half of what a bitmap lives. `segment.ms`: a segment is only deleted whole, so it
 /// must not collect for longer than an hour. `message.timestamp.type`: retention goes by the broker's clock,
-/// not by a client's. `retention.bytes`: no limit, or accepted tweets would go early.
-pub const TOPIC_SETTINGS: [(&str, &str); 4] = [
+/// not by a client's. `retention.bytes`: no limit, or accepted tweets would go early. `cleanup.policy`: a topic that is
+/// compacted keeps only records that have a key, and ours have none.
+pub const TOPIC_SETTINGS: [(&str, &str); 5] = [
+    ("cleanup.policy", "delete"),
     ("retention.ms", "43200000"),
     ("segment.ms", "3600000"),
     ("message.timestamp.type", "LogAppendTime"),
@@ -24,9 +26,13 @@ pub const TOPIC_SETTINGS: [(&str, &str); 4] = [
 ];
 
 /// Dead letters stay until a person has dealt with them.
-const DEAD_TOPIC_SETTINGS: [(&str, &str); 2] = [("retention.ms", "-1"), ("retention.bytes", "-1")];
+pub(crate) const DEAD_TOPIC_SETTINGS: [(&str, &str); 3] = [
+    ("cleanup.policy", "delete"),
+    ("retention.ms", "-1"),
+    ("retention.bytes", "-1"),
+];
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Declares the topics, again and again until the broker has answered. Then they exist, or are somebody
 /// else's to create.
@@ -71,44 +77,7 @@ async fn declare(config: &KafkaConfig) -> Result<(), KafkaError> {
     Ok(())
 }
 
-/// Compares the topic with [`TOPIC_SETTINGS`] and warns of what differs. Where we may not look, it says so.
-pub async fn warn_of_differences(config: &KafkaConfig) {
-    let topic = config.topic.as_str();
-    let described = match AdminClient::from_config_and_context(&config.client(), Logged) {
-        Ok(admin) => {
-            admin
-                .describe_configs(&[ResourceSpecifier::Topic(topic)], &options())
-                .await
-        }
-        Err(error) => Err(error),
-    };
-    let settings = match described.map(|mut resources| resources.pop()) {
-        Ok(Some(Ok(settings))) => settings,
-        Ok(Some(Err(code))) => {
-            tracing::warn!(topic, %code, "cannot check the settings of the topic");
-            return;
-        }
-        Ok(None) => return,
-        Err(error) => {
-            tracing::warn!(topic, %error, "cannot check the settings of the topic");
-            return;
-        }
-    };
-    for (name, expected) in TOPIC_SETTINGS {
-        let found = settings.get(name).and_then(|entry| entry.value.as_deref());
-        if found != Some(expected) {
-            tracing::warn!(
-                topic,
-                name,
-                expected,
-                found,
-                "the topic differs from what the promise asks for"
-            );
-        }
-    }
-}
-
-fn options() -> AdminOptions {
+pub(crate) fn options() -> AdminOptions {
     AdminOptions::new()
         .request_timeout(Some(REQUEST_TIMEOUT))
         .operation_timeout(Some(REQUEST_TIMEOUT))

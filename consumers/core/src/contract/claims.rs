@@ -1,11 +1,11 @@
 //! What holds while the servers are well.
 
-use clima_proto::event::SCHEMA_VERSION;
 use prost::Message as _;
 
 use super::Broker;
 use super::records::{
-    assert_counted_once, counted, event, records, until, until_acknowledged, until_counted,
+    assert_counted_once, counted, event, newer_record, records, until, until_acknowledged,
+    until_counted,
 };
 
 /// Everything is counted, once, and acknowledged after that.
@@ -85,11 +85,20 @@ pub async fn poison_is_set_aside_with_its_reason_and_the_rest_is_counted(broker:
 
 /// What a newer build wrote waits for a newer consumer.
 pub async fn a_newer_schema_stops_the_consumer_and_loses_nothing(broker: &impl Broker) {
-    let mut newer = event(7);
-    newer.schema_version = SCHEMA_VERSION + 1;
-    broker.publish(vec![newer.encode_to_vec()]).await;
+    broker.publish(vec![newer_record(7)]).await;
     let mut consumer = broker.start_consumer().await;
     consumer.until_missing("schema").await;
+    consumer
+        .until_logged("a newer build wrote this record")
+        .await;
+    let told = consumer.logged("a newer build wrote this record");
+    assert_eq!(
+        told,
+        [
+            "ERROR clima_consumer_core::consumer: a newer build wrote this record: stopped, upgrade the consumer \
+          error=schema_version 2 is newer than 1, the newest known"
+        ]
+    );
     assert!(consumer.runs());
     broker.publish(records(50)).await;
     assert!(consumer.stop().await.success());
@@ -98,4 +107,33 @@ pub async fn a_newer_schema_stops_the_consumer_and_loses_nothing(broker: &impl B
     assert!(left >= 1, "the newer record was acknowledged");
     assert_eq!(left, 51 - counted(broker).await);
     assert!(broker.dead_letters().await.is_empty());
+}
+
+/// An upgrade in the wrong order, and how it ends well: writers first, consumers when they have stopped.
+pub async fn a_newer_consumer_carries_on_where_the_old_one_has_stopped(broker: &impl Broker) {
+    let old = broker.start_consumer().await;
+    broker.publish(records(500)).await;
+    until_counted(broker, 500).await;
+    until_acknowledged(broker).await;
+    // Processes of both builds write for a while.
+    let mut mixed = records(1_000).split_off(500);
+    for sequence in (510..1_000).step_by(7) {
+        mixed[sequence - 500] = newer_record(sequence as u64);
+    }
+    broker.publish(mixed).await;
+    old.until_missing("schema").await;
+    assert!(counted(broker).await < 1_000);
+    until("the rest is back in the broker", async || {
+        broker.unacknowledged().await > 0
+    })
+    .await;
+    // As in a rolling upgrade: the new one is there before the old one goes.
+    let newer = broker.start_newer_consumer();
+    until_counted(broker, 1_000).await;
+    assert!(old.stop().await.success());
+    until_acknowledged(broker).await;
+    newer.stop().await;
+    assert_eq!(broker.unacknowledged().await, 0);
+    assert!(broker.dead_letters().await.is_empty());
+    assert_counted_once(broker, 1_000).await;
 }

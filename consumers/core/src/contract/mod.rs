@@ -14,8 +14,8 @@ use clima_local::{Part, Stack};
 
 pub use claims::*;
 pub use faults::*;
-pub use process::RunningConsumer;
-pub use records::{records, until_acknowledged};
+pub use process::{NewerConsumer, RunningConsumer};
+pub use records::{records, until, until_acknowledged, until_counted};
 pub use standing::*;
 
 /// A broker with an empty topic or queue, beside an empty Valkey. The claims have both for themselves.
@@ -29,6 +29,9 @@ pub trait Broker {
 
     /// Starts the consumer's process.
     async fn start_consumer(&self) -> RunningConsumer;
+
+    /// Starts one that knows the next `schema_version`, too.
+    fn start_newer_consumer(&self) -> NewerConsumer;
 
     /// Publishes records of any bytes and waits until they are durable.
     async fn publish(&self, records: Vec<Vec<u8>>);
@@ -49,9 +52,10 @@ macro_rules! consumer_contract {
             a_record_that_is_there_three_times_is_counted_once,
             poison_is_set_aside_with_its_reason_and_the_rest_is_counted,
             a_newer_schema_stops_the_consumer_and_loses_nothing,
+            a_newer_consumer_carries_on_where_the_old_one_has_stopped,
             a_consumer_that_is_killed_again_and_again_counts_everything_once,
             a_killed_valkey_costs_nothing,
-            nothing_is_counted_while_valkey_is_not_durable,
+            no_setting_of_valkey_that_could_lose_counts_is_counted_with,
             a_killed_broker_costs_nothing,
             two_consumers_share_the_work_and_count_everything_once,
             a_consumer_that_starts_without_valkey_tells_how_long_its_tweets_wait,

@@ -4,13 +4,18 @@ use std::fmt::Debug;
 use std::net::TcpListener;
 use std::ops::RangeBounds;
 use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::TcpStream;
-use tokio::process::{Child, Command};
+use tokio::process::{Child, ChildStderr, Command};
+use tokio::task::JoinHandle;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+
+use clima_service::process::RunError;
 
 use super::records::{PATIENCE, until};
 
@@ -19,6 +24,7 @@ use super::records::{PATIENCE, until};
 pub struct RunningConsumer {
     child: Child,
     admin: String,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl RunningConsumer {
@@ -30,13 +36,31 @@ impl RunningConsumer {
             .envs(settings.iter().map(|(name, value)| (name, value)))
             .env("CLIMA_ADMIN_LISTEN", &admin)
             .stdin(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn();
-        Self {
-            child: child.unwrap_or_else(|error| panic!("{binary}: {error}")),
-            admin,
+        let mut child = child.unwrap_or_else(|error| panic!("{binary}: {error}"));
+        let log = Arc::default();
+        if let Some(stderr) = child.stderr.take() {
+            tokio::spawn(keep(stderr, Arc::clone(&log)));
         }
+        Self { child, admin, log }
+    }
+
+    /// The lines of its log that have this text, without the time.
+    pub fn logged(&self, text: &str) -> Vec<String> {
+        let log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = log.iter().filter(|line| line.contains(text));
+        let lines = lines.map(|line| line.split_once(' ').map_or("", |(_, said)| said.trim()));
+        lines.map(str::to_owned).collect()
+    }
+
+    /// Waits until a line of its log has this text.
+    pub async fn until_logged(&self, text: &str) {
+        until(&format!("the consumer says {text:?}"), async || {
+            !self.logged(text).is_empty()
+        })
+        .await;
     }
 
     /// Ends it with SIGKILL.
@@ -46,13 +70,27 @@ impl RunningConsumer {
     }
 
     /// Ends it with SIGTERM and waits.
-    pub(super) async fn stop(mut self) -> ExitStatus {
-        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
-        let pid = pid.unwrap_or_else(|| panic!("it has ended by itself"));
-        let sent = kill(Pid::from_raw(pid), Signal::SIGTERM);
-        assert!(sent.is_ok(), "{sent:?}");
+    pub async fn stop(mut self) -> ExitStatus {
+        self.signal(Signal::SIGTERM);
         let status = self.child.wait().await;
         status.unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    /// Stops it with SIGSTOP.
+    pub fn pause(&self) {
+        self.signal(Signal::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume(&self) {
+        self.signal(Signal::SIGCONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
+        let pid = pid.unwrap_or_else(|| panic!("it has ended by itself"));
+        let sent = kill(Pid::from_raw(pid), signal);
+        assert!(sent.is_ok(), "{sent:?}");
     }
 
     /// Waits until it has ended by itself.
@@ -118,7 +156,7 @@ impl RunningConsumer {
     }
 
     /// The value of a counter whose one label is the broker.
-    pub(super) async fn metric(&self, name: &str) -> Option<u64> {
+    pub async fn metric(&self, name: &str) -> Option<u64> {
         self.value(name).await.map(|value| value as u64)
     }
 
@@ -130,5 +168,34 @@ impl RunningConsumer {
             labels.split_once("} ").map(|(_, value)| value)
         })?;
         line.parse().ok()
+    }
+}
+
+/// Keeps what a process says, line by line, until it is gone.
+async fn keep(stderr: ChildStderr, log: Arc<Mutex<Vec<String>>>) {
+    let mut lines = BufReader::new(stderr).lines();
+    while let Ok(Some(line)) = lines.next_line().await {
+        log.lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(line);
+    }
+}
+
+/// A consumer of the next build: one that knows a newer schema. There is no such binary yet, so it runs in the process of
+/// the test; what it knows is all that it has ahead of this build.
+#[derive(Debug)]
+pub struct NewerConsumer {
+    /// Ends it.
+    pub shutdown: CancellationToken,
+    /// What it runs in.
+    pub running: JoinHandle<Result<(), RunError>>,
+}
+
+impl NewerConsumer {
+    /// Ends it in good order and waits.
+    pub(super) async fn stop(self) {
+        self.shutdown.cancel();
+        let ended = timeout(PATIENCE, self.running).await;
+        assert!(matches!(ended, Ok(Ok(Ok(())))), "{ended:?}");
     }
 }

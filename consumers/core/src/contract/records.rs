@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use bb8_redis::redis::{Client, cmd};
+use bb8_redis::redis::{Client, Value, cmd};
 use clima_local::{Counts, Part};
 use clima_proto::clima::v1::TweetEvent;
 use clima_proto::event;
@@ -42,6 +42,13 @@ pub fn records(events: u64) -> Vec<Vec<u8>> {
     (0..events).map(|n| event(n).encode_to_vec()).collect()
 }
 
+/// The record of an event that the next build wrote.
+pub(super) fn newer_record(sequence: u64) -> Vec<u8> {
+    let mut newer = event(sequence);
+    newer.schema_version = event::SCHEMA_VERSION + 1;
+    newer.encode_to_vec()
+}
+
 /// Name of the broker's path in keys.
 pub(super) fn path<B: Broker>() -> &'static str {
     match B::PART {
@@ -61,7 +68,7 @@ pub(super) async fn counted<B: Broker>(broker: &B) -> u64 {
 }
 
 /// Waits until the path has counted at least so many.
-pub(super) async fn until_counted<B: Broker>(broker: &B, tweets: u64) {
+pub async fn until_counted<B: Broker>(broker: &B, tweets: u64) {
     until(&format!("{tweets} tweets are counted"), async || {
         counted(broker).await >= tweets
     })
@@ -87,7 +94,7 @@ pub(super) async fn assert_counted_once<B: Broker>(broker: &B, events: u64) {
 }
 
 /// Waits until the condition holds.
-pub(super) async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !holds().await {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -104,14 +111,13 @@ async fn counts<B: Broker>(broker: &B) -> Counts {
 }
 
 /// Runs a command on Valkey; it must not be refused.
-pub(super) async fn valkey(broker: &impl Broker, command: &[&str]) {
+pub(super) async fn valkey(broker: &impl Broker, command: &[&str]) -> Value {
     let done = async {
         let client = Client::open(broker.stack().valkey_url())?;
         let mut connection = client.get_multiplexed_async_connection().await?;
         let mut call = cmd(command[0]);
         call.arg(&command[1..]);
-        call.exec_async(&mut connection).await
+        call.query_async(&mut connection).await
     };
-    let outcome = done.await;
-    assert!(outcome.is_ok(), "{outcome:?}");
+    done.await.unwrap_or_else(|error| panic!("{error}"))
 }

@@ -13,4 +13,6 @@ mod model;
 mod outages;
 mod rights;
 mod server;
+mod versions;
 mod waitaof;
+mod windows;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use clima_proto::event::SCHEMA_VERSION;
 use clima_proto::fate::Fate;
 use clima_testing::upstream::Act;
 use tonic::{Code, Request, Status};
@@ -103,6 +104,23 @@ async fn a_mixed_batch_is_answered_item_by_item_in_order() {
         let mut sequences: Vec<_> = writer.ids().iter().map(|id| id.sequence()).collect();
         sequences.sort_unstable();
         assert_eq!(sequences, [0, 2, 3, 4, 5], "each once");
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_a_newer_build_is_not_called_wrong_and_leaves_for_neither_writer() {
+    let (gateway, kafka, rabbitmq) = Running::with_writers(&[]).await;
+    let mut batch = events(0..2);
+    batch[0].schema_version = SCHEMA_VERSION + 1;
+    let statuses = gateway.ingest(batch, LONG).await.expect("an answer");
+    // To be sent again: another replica may know it, or this one when it has been upgraded.
+    let refusal = clima_proto::fate::from_message(&statuses[0]).unwrap_err();
+    assert_eq!(refusal.code(), Code::Unavailable);
+    assert_eq!(Fate::of(&refusal), Fate::NotCounted);
+    assert!(refusal.get_details_retry_info().is_some());
+    assert_eq!(statuses[1].code, 0);
+    for writer in [&kafka, &rabbitmq] {
+        assert_eq!(writer.ids().len(), 1);
     }
 }
 

@@ -78,6 +78,28 @@ async fn a_stopping_front_answers_what_is_in_flight_and_ends_well() {
 }
 
 #[tokio::test]
+async fn a_client_that_goes_on_sending_is_answered_and_told_to_go() {
+    let (front, _upstream) = Front::with_upstream(&[]).await;
+    front.ready().await;
+    let mut busy = front.connect().await;
+    busy.send(tweet(&[], TWEET)).await;
+    let answer = busy.answer().await.expect("an answer");
+    assert_eq!((answer.status, answer.header("connection")), (200, None));
+    // As one that connects in the moment of the shutdown: it is not accepted yet.
+    let mut waiting = front.connect().await;
+    waiting.send(tweet(&[], TWEET)).await;
+    front.stop();
+    busy.send(tweet(&[], TWEET)).await;
+    for client in [&mut busy, &mut waiting] {
+        let answer = client.answer().await.expect("an answer");
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert_eq!(answer.header("connection"), Some("close"));
+        assert!(client.answer().await.is_none());
+    }
+    front.ended().await.expect("an orderly end");
+}
+
+#[tokio::test]
 async fn a_stopping_front_waits_for_the_gateway_up_to_the_deadline() {
     let (front, upstream) = Front::with_upstream(&["--deadline=500ms"]).await;
     upstream.always(Act::Silence);

@@ -70,6 +70,25 @@ pub async fn ingest_keeps_ids_and_answers_event_by_event(broker: &impl Broker) {
     assert!(!ids(&broker.published().await).contains(&id(4)));
 }
 
+/// What a newer build says is not wrong, only not understood here: it is to be sent again, and nothing is published.
+pub async fn an_event_of_a_newer_build_is_not_taken_and_not_called_wrong(broker: &impl Broker) {
+    let client = Client::of(&broker.start_writer(PLENTY).await);
+    client.send_until_accepted().await;
+    let before = broker.published().await.len();
+    let id = TweetId::from_parts(&[9; 16], 1).unwrap_or_else(|e| panic!("{e}"));
+    let mut newer = event::new(id, tweet(1), SystemTime::now());
+    newer.schema_version = event::SCHEMA_VERSION + 1;
+    let statuses = client.ingest(vec![newer]).await;
+    let statuses = statuses.unwrap_or_else(|e| panic!("{e}"));
+    let Err(refusal) = from_message(&statuses[0]) else {
+        panic!("an event of a newer build is accepted")
+    };
+    assert_eq!(refusal.code(), Code::Unavailable);
+    assert_eq!(Fate::of(&refusal), Fate::NotCounted);
+    assert!(refusal.get_details_retry_info().is_some());
+    assert_eq!(broker.published().await.len(), before);
+}
+
 /// A key makes requests one tweet.
 pub async fn the_same_key_and_content_is_the_same_id(broker: &impl Broker) {
     let client = Client::of(&broker.start_writer(PLENTY).await);

@@ -71,6 +71,7 @@ macro_rules! writer_contract {
         $crate::writer_contract!($broker;
             ok_means_published_as_it_was_sent_with_the_id_returned,
             ingest_keeps_ids_and_answers_event_by_event,
+            an_event_of_a_newer_build_is_not_taken_and_not_called_wrong,
             the_same_key_and_content_is_the_same_id,
             an_invalid_tweet_is_refused_and_not_published,
             every_one_of_many_concurrent_tweets_that_was_ok_is_published,
