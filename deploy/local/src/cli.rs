@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clima_local::Part;
 
-use crate::commands::{bench, chaos, demo, up};
+use crate::commands::{bench, chaos, demo, overload, up};
 
 /// Runs the whole system on this machine: Kafka, RabbitMQ, Valkey and the six services; as containers where a Docker engine
 /// answers
@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Bench(bench::Args),
     /// Kill, pause and cut off parts of a fresh system under load, and prove that every tweet was counted once
     Chaos(chaos::Args),
+    /// Offer a fresh system ten times what it can carry, and check what it does; always natively
+    Overload(overload::Args),
     /// Stop everything in order; the data stays for the next up
     Down,
     /// Wait until everything accepted is counted, then empty Valkey

@@ -21,6 +21,7 @@ mod links;
 pub mod load;
 mod log_file;
 mod notices;
+pub mod overload;
 mod part;
 mod ports;
 mod probe;

@@ -21,7 +21,7 @@ use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::ErrorDetails;
 
 use crate::bindings::{self, BindingError};
@@ -40,6 +40,8 @@ pub(crate) struct Front {
     gateway: IngestClient,
     limits: Limits,
     in_flight: Semaphore,
+    /// What is answered beyond the limit: made once, since refusing has to cost least when there is most to do.
+    too_many: Refusal,
     metrics: TweetMetrics,
 }
 
@@ -55,6 +57,7 @@ impl Front {
             intake,
             gateway,
             in_flight: Semaphore::new(limits.max_in_flight as usize),
+            too_many: Refusal::own(StatusCode::TOO_MANY_REQUESTS, "too many requests in flight"),
             limits,
             metrics,
         })
@@ -111,6 +114,12 @@ impl Front {
         (input, output): (MessageDescriptor, MessageDescriptor),
         request: Request,
     ) -> Response {
+        // Before anything else is done for the request, its body read above all.
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            self.metrics
+                .refused(Code::ResourceExhausted, Fate::NotCounted);
+            return self.too_many.clone().into_response();
+        };
         let arrival = self.metrics.arrived();
         let outcome = self.accept(input, request, arrival.at()).await;
         let (response, outcome) = match outcome {
@@ -130,9 +139,6 @@ impl Front {
         request: Request,
         started: Instant,
     ) -> Result<TweetId, Refusal> {
-        let _permit = self.in_flight.try_acquire().map_err(|_| {
-            Refusal::own(StatusCode::TOO_MANY_REQUESTS, "too many requests in flight")
-        })?;
         let _in_flight = self.metrics.admitted();
         let (parts, body) = request.into_parts();
         check_content_type(&parts.headers)?;

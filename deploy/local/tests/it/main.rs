@@ -18,6 +18,7 @@ mod exposition;
 mod http;
 mod input;
 mod metrics;
+mod pressure;
 mod promise;
 mod services;
 mod settings;

@@ -1,0 +1,111 @@
+//! A broker that has been away for longer than a restart takes: what more can be refused at once.
+//!
+//! A short outage is a slow answer, since attempts are repeated until the deadline. In a long one that would only let
+//! every caller wait in vain, and hold a place meanwhile. So once nothing has been confirmed for [`LONG`], a tweet is
+//! tried now and then, and the others are refused before they are handed over. The first confirmation ends it.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+/// Longer than a broker needs for a restart, shorter than the default deadline.
+pub(crate) const LONG: Duration = Duration::from_secs(10);
+
+/// Between two tweets that are tried in a long outage.
+const TRY_EVERY: Duration = Duration::from_millis(100);
+
+/// A broker that has not confirmed for this long does not answer. A caller that gives up sooner proves nothing.
+const SILENCE: Duration = Duration::from_secs(1);
+
+/// What is known of the broker by what became of the tweets that it was handed.
+#[derive(Debug, Default)]
+pub(crate) struct Outage {
+    /// Whether there is one: read for every tweet, without the lock.
+    begun: AtomicBool,
+    failing: Mutex<Option<Failing>>,
+}
+
+#[derive(Debug)]
+struct Failing {
+    since: Instant,
+    next_try: Instant,
+}
+
+impl Outage {
+    /// Whether a tweet is to be handed over; else it is refused.
+    pub(crate) fn admits(&self, now: Instant) -> bool {
+        if !self.begun.load(Ordering::Relaxed) {
+            return true;
+        }
+        match &mut *self.failing.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(failing) if now.duration_since(failing.since) >= LONG => {
+                let due = now >= failing.next_try;
+                if due {
+                    failing.next_try = now + TRY_EVERY;
+                }
+                due
+            }
+            _ => true,
+        }
+    }
+
+    /// A tweet that was handed over then was confirmed.
+    pub(crate) fn confirmed(&self) {
+        if self.begun.swap(false, Ordering::Relaxed) {
+            *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+    }
+
+    /// One that was handed over at `since` failed for want of a broker.
+    pub(crate) fn failed(&self, since: Instant) {
+        let mut failing = self.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if failing.is_none() {
+            *failing = Some(Failing {
+                since,
+                next_try: since,
+            });
+        }
+        self.begun.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody waits any more for one that was handed over at `since`.
+    pub(crate) fn silent(&self, since: Instant, now: Instant) {
+        if now.duration_since(since) >= SILENCE {
+            self.failed(since);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MOMENT: Duration = Duration::from_millis(1);
+
+    #[test]
+    fn in_a_long_outage_a_tweet_is_tried_now_and_then_until_one_is_confirmed() {
+        let (outage, begun) = (Outage::default(), Instant::now());
+        outage.failed(begun);
+        outage.failed(begun + LONG);
+        assert!(outage.admits(begun) && outage.admits(begun + LONG - MOMENT));
+        let long = begun + LONG;
+        assert!(outage.admits(long));
+        assert!(!outage.admits(long) && !outage.admits(long + TRY_EVERY - MOMENT));
+        assert!(outage.admits(long + TRY_EVERY));
+        assert!(!outage.admits(long + TRY_EVERY));
+        outage.confirmed();
+        assert!(outage.admits(long + TRY_EVERY));
+    }
+
+    #[test]
+    fn callers_with_little_time_make_no_outage() {
+        let outage = Outage::default();
+        let begun = Instant::now();
+        outage.silent(begun, begun + SILENCE - MOMENT);
+        assert!(outage.admits(begun + LONG) && outage.admits(begun + LONG));
+        outage.silent(begun, begun + SILENCE);
+        assert!(outage.admits(begun + LONG) && !outage.admits(begun + LONG));
+    }
+}
