@@ -1,11 +1,16 @@
 //! One HTTP/1.1 connection, from its first byte to an end that loses no answer.
 
+use std::future::ready;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
+use futures::future::Either;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -17,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Limits;
+use crate::front::Front;
 use crate::metrics::HttpMetrics;
 use crate::socket::Socket;
 
@@ -30,6 +36,7 @@ const LINGER: Duration = Duration::from_secs(2);
 pub(crate) struct Connections {
     http: http1::Builder,
     service: TowerToHyperService<Router>,
+    front: Arc<Front>,
     metrics: HttpMetrics,
     shutdown: CancellationToken,
 }
@@ -37,6 +44,7 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn new(
         router: Router,
+        front: Arc<Front>,
         limits: &Limits,
         metrics: HttpMetrics,
         shutdown: CancellationToken,
@@ -51,11 +59,12 @@ impl Connections {
         let answered = metrics.clone();
         let router = router.layer(map_response(move |response: Response| {
             answered.answered(response.status());
-            std::future::ready(response)
+            ready(response)
         }));
         Self {
             http,
             service: TowerToHyperService::new(router),
+            front,
             metrics,
             shutdown,
         }
@@ -66,13 +75,18 @@ impl Connections {
         let requests = TaskTracker::new();
         let service = {
             let (requests, service) = (requests.clone(), self.service.clone());
-            service_fn(move |request| {
+            let (front, metrics) = (Arc::clone(&self.front), self.metrics.clone());
+            service_fn(move |request: Request<Incoming>| {
+                if let Some(refusal) = front.shed(request.method()) {
+                    metrics.answered(refusal.status());
+                    return Either::Left(ready(Ok(refusal)));
+                }
                 let (request_runs, answer) = (requests.token(), service.call(request));
-                async move {
+                Either::Right(async move {
                     let answer = answer.await;
                     drop(request_runs);
                     answer
-                }
+                })
             })
         };
         let io = TokioIo::new(Socket::new(stream, self.metrics.clone()));

@@ -9,16 +9,13 @@ use clima_local::overload::Overload;
 /// Options of `overload`.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Keep-alive clients of the closed loop that tells the best rate
-    #[arg(long, value_name = "COUNT", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=4_000))]
-    clients: u16,
     /// The offered rate, in best rates
     #[arg(long, value_name = "TIMES", default_value_t = 11, value_parser = clap::value_parser!(u16).range(1..=1_000))]
     times: u16,
     /// Connections that offer it, more than the front's limit of requests in flight (1,024)
     #[arg(long, value_name = "COUNT", default_value_t = 2_000, value_parser = clap::value_parser!(u16).range(1..=20_000))]
     connections: u16,
-    /// Length of the overload, and of the measurement of the best rate
+    /// Length of the overload, and of each of three closed loops that tell the best rate
     #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u64).range(1..=600))]
     seconds: u64,
     /// Write the report to this file too, as Markdown
@@ -30,7 +27,6 @@ pub(crate) struct Args {
 pub(crate) async fn run(args: Args, state_dir: &Path) -> anyhow::Result<()> {
     let mut interrupted = super::end_signals()?;
     let overload = Overload {
-        clients: usize::from(args.clients),
         times: f64::from(args.times),
         connections: usize::from(args.connections),
         time: Duration::from_secs(args.seconds),

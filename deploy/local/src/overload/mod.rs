@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::ensure;
 use clima_proto::id::TweetId;
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 use crate::load::{Load, Until};
 use crate::{Backlog, Counts, PATHS, Part, Ports, Stack, StackFile, StateDir, proc_fs};
@@ -30,6 +31,8 @@ pub use report::OverloadReport;
 const PATIENCE: Duration = Duration::from_secs(90);
 /// How long the system is used before anything is measured.
 const WARM_UP: Duration = Duration::from_secs(3);
+/// Clients of the closed loops, of which the fastest is the best rate. All are fewer than the front lets in at a time.
+const CLIENTS: [usize; 3] = [100, 300, 900];
 /// A load that is no burden, as a share of the best rate, and how long it lasts.
 const MODEST: f64 = 0.2;
 const MODEST_FOR: Duration = Duration::from_secs(5);
@@ -37,13 +40,11 @@ const MODEST_FOR: Duration = Duration::from_secs(5);
 /// One run.
 #[derive(Debug, Clone)]
 pub struct Overload {
-    /// Clients of the closed loop that tells the best rate.
-    pub clients: usize,
     /// The offered rate, as a multiple of the best one.
     pub times: f64,
     /// Connections that offer it. More than the front's limit of requests in flight.
     pub connections: usize,
-    /// Length of the two long phases.
+    /// Length of the overload, and of each closed loop.
     pub time: Duration,
     /// Where data and logs are kept; what is there is deleted first.
     pub state_dir: PathBuf,
@@ -55,6 +56,8 @@ impl Overload {
     /// # Errors
     /// When a part cannot be started, or nothing is counted any more. A goal that is missed is no error: the report tells it.
     pub async fn run(&self, say: impl Fn(String)) -> anyhow::Result<OverloadReport> {
+        // Before anything is started, which inherits it.
+        raise_limit_of_files()?;
         let state = StateDir::claim(&self.state_dir)?;
         state.clear()?;
         let stack = Stack::builder()
@@ -67,11 +70,16 @@ impl Overload {
 
         say("warming up".to_owned());
         let mut told = Told::default();
-        told.closed_loop(&self.closed_loop(&address, WARM_UP)).await;
-        say(format!("best rate: {} clients", self.clients));
-        let best = told
-            .closed_loop(&self.closed_loop(&address, self.time))
+        told.closed_loop(&closed_loop(&address, CLIENTS[0], WARM_UP))
             .await;
+        let mut best = 0.0_f64;
+        for clients in CLIENTS {
+            let rate = told
+                .closed_loop(&closed_loop(&address, clients, self.time))
+                .await;
+            say(format!("{clients} clients in a closed loop: {rate:.0}/s"));
+            best = best.max(rate);
+        }
         ensure!(best > 0.0, "nothing is accepted, even without a burden");
 
         let modest = Phase {
@@ -117,15 +125,6 @@ impl Overload {
         Ok(report)
     }
 
-    fn closed_loop(&self, address: &str, time: Duration) -> Load {
-        Load {
-            address: address.to_owned(),
-            clients: self.clients,
-            until: Until::Elapsed(time),
-            keys: false,
-        }
-    }
-
     async fn offer(&self, address: &str, phases: Vec<Phase>) -> anyhow::Result<Vec<Offered>> {
         let generator = Generator {
             address: address.to_owned(),
@@ -134,6 +133,21 @@ impl Overload {
         };
         // A thread of its own: nothing else may delay a request that is due.
         tokio::task::spawn_blocking(move || generator.run()).await?
+    }
+}
+
+/// As many open files as this user may have: each connection is one, here and in the front.
+fn raise_limit_of_files() -> anyhow::Result<()> {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE)?;
+    Ok(setrlimit(Resource::RLIMIT_NOFILE, most, most)?)
+}
+
+fn closed_loop(address: &str, clients: usize, time: Duration) -> Load {
+    Load {
+        address: address.to_owned(),
+        clients,
+        until: Until::Elapsed(time),
+        keys: false,
     }
 }
 
