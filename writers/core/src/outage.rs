@@ -16,8 +16,9 @@ pub(crate) const LONG: Duration = Duration::from_secs(10);
 /// Between two tweets that are tried in a long outage.
 const TRY_EVERY: Duration = Duration::from_millis(100);
 
-/// A broker that has not confirmed for this long does not answer. A caller that gives up sooner proves nothing.
-const SILENCE: Duration = Duration::from_secs(1);
+/// A broker that has not confirmed for this long does not answer: a tweet that is tried is given up. A caller that gives
+/// up sooner proves nothing.
+pub(crate) const SILENCE: Duration = Duration::from_secs(1);
 
 /// What is known of the broker by what became of the tweets that it was handed.
 #[derive(Debug, Default)]
@@ -33,21 +34,32 @@ struct Failing {
     next_try: Instant,
 }
 
+/// What is to be done with a tweet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Hand it over.
+    Publish,
+    /// Hand it over, for [`SILENCE`] at most: somebody has to find out.
+    Try,
+    /// Refuse it.
+    Hold,
+}
+
 impl Outage {
-    /// Whether a tweet is to be handed over; else it is refused.
-    pub(crate) fn admits(&self, now: Instant) -> bool {
+    /// What is to be done with a tweet that came now.
+    pub(crate) fn verdict(&self, now: Instant) -> Verdict {
         if !self.begun.load(Ordering::Relaxed) {
-            return true;
+            return Verdict::Publish;
         }
         match &mut *self.failing.lock().unwrap_or_else(PoisonError::into_inner) {
             Some(failing) if now.duration_since(failing.since) >= LONG => {
-                let due = now >= failing.next_try;
-                if due {
-                    failing.next_try = now + TRY_EVERY;
+                if now < failing.next_try {
+                    return Verdict::Hold;
                 }
-                due
+                failing.next_try = now + TRY_EVERY;
+                Verdict::Try
             }
-            _ => true,
+            _ => Verdict::Publish,
         }
     }
 
@@ -89,14 +101,19 @@ mod tests {
         let (outage, begun) = (Outage::default(), Instant::now());
         outage.failed(begun);
         outage.failed(begun + LONG);
-        assert!(outage.admits(begun) && outage.admits(begun + LONG - MOMENT));
-        let long = begun + LONG;
-        assert!(outage.admits(long));
-        assert!(!outage.admits(long) && !outage.admits(long + TRY_EVERY - MOMENT));
-        assert!(outage.admits(long + TRY_EVERY));
-        assert!(!outage.admits(long + TRY_EVERY));
+        for (after, verdict) in [
+            (Duration::ZERO, Verdict::Publish),
+            (LONG - MOMENT, Verdict::Publish),
+            (LONG, Verdict::Try),
+            (LONG, Verdict::Hold),
+            (LONG + TRY_EVERY - MOMENT, Verdict::Hold),
+            (LONG + TRY_EVERY, Verdict::Try),
+            (LONG + TRY_EVERY, Verdict::Hold),
+        ] {
+            assert_eq!(outage.verdict(begun + after), verdict, "{after:?}");
+        }
         outage.confirmed();
-        assert!(outage.admits(long + TRY_EVERY));
+        assert_eq!(outage.verdict(begun + LONG + TRY_EVERY), Verdict::Publish);
     }
 
     #[test]
@@ -104,8 +121,8 @@ mod tests {
         let outage = Outage::default();
         let begun = Instant::now();
         outage.silent(begun, begun + SILENCE - MOMENT);
-        assert!(outage.admits(begun + LONG) && outage.admits(begun + LONG));
+        assert_eq!(outage.verdict(begun + LONG), Verdict::Publish);
         outage.silent(begun, begun + SILENCE);
-        assert!(outage.admits(begun + LONG) && !outage.admits(begun + LONG));
+        assert_eq!(outage.verdict(begun + LONG), Verdict::Try);
     }
 }

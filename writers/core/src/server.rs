@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 use crate::metrics::PublishMetrics;
-use crate::outage::Outage;
+use crate::outage::{Outage, SILENCE, Verdict};
 use crate::{PublishError, Publisher, WriterConfig};
 
 /// A writer whose ports are open and whose publisher is still to come.
@@ -112,18 +112,23 @@ struct Delivery<P> {
 impl<P: Publisher> Deliver for Delivery<P> {
     async fn deliver(&self, event: &TweetEvent, deadline: Instant) -> Result<(), Status> {
         let (publishing, begun) = (self.metrics.handed_over(), Instant::now());
-        let outcome = if self.outage.admits(begun) {
-            let published = timeout_at(deadline, self.publisher.publish(event)).await;
-            let Ok(outcome) = published else {
+        let verdict = self.outage.verdict(begun);
+        let until = match verdict {
+            Verdict::Try => deadline.min(begun + SILENCE),
+            Verdict::Publish | Verdict::Hold => deadline,
+        };
+        let outcome = if verdict == Verdict::Hold {
+            Err(PublishError::Held("it has been away for long".to_owned()))
+        } else {
+            let Ok(outcome) = timeout_at(until, self.publisher.publish(event)).await else {
                 self.outage.silent(begun, Instant::now());
-                return Err(Fate::MaybeCounted.status(
-                    Code::DeadlineExceeded,
-                    format!("{} did not confirm in time", P::BROKER),
-                ));
+                let message = format!("{} did not confirm in time", P::BROKER);
+                return Err(match verdict {
+                    Verdict::Try => Fate::MaybeCounted.held(P::BROKER, message),
+                    _ => Fate::MaybeCounted.status(Code::DeadlineExceeded, message),
+                });
             };
             outcome
-        } else {
-            Err(PublishError::Held("it has been away for long".to_owned()))
         };
         publishing.answered(&outcome);
         match outcome {
