@@ -1,6 +1,6 @@
 # The few verbs of the project. What they do is in the scripts and binaries that they call.
 
-.PHONY: help demo up down test test-rust test-locust test-all lint gen docs pictures sbom bench chaos
+.PHONY: help demo up down test test-rust test-locust test-all lint gen docs pictures sbom bench chaos overload
 .DEFAULT_GOAL := help
 
 KILLS ?= 100
@@ -53,6 +53,10 @@ sbom: ## what each binary is made of, to target/sbom (CycloneDX)
 chaos: ## kill parts of a system under load, and prove that every tweet was counted once: make chaos KILLS=100 SEED=1
 	$(RELEASE)
 	target/release/clima-local chaos --kills $(KILLS) --seed $(SEED)
+
+overload: ## offer a system ten times what it can carry, and check what it accepts, refuses and costs
+	$(RELEASE)
+	target/release/clima-local overload
 
 lint: ## every check that does not run the system: format, clippy, licences, proto, shell, YAML, Python, Go, containers
 	deploy/local/tools/lint.sh
