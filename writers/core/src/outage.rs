@@ -16,9 +16,12 @@ pub(crate) const LONG: Duration = Duration::from_secs(10);
 /// Between two tweets that are tried in a long outage.
 const TRY_EVERY: Duration = Duration::from_millis(100);
 
-/// A broker that has not confirmed for this long does not answer: a tweet that is tried is given up. A caller that gives
-/// up sooner proves nothing.
-pub(crate) const SILENCE: Duration = Duration::from_secs(1);
+/// How long a tweet that is tried is waited for: as long as the gateway waits for an attempt. A broker that confirms later
+/// than that is of no use to it either.
+pub(crate) const TRY_FOR: Duration = Duration::from_secs(4);
+
+/// A broker that has not confirmed for this long does not answer. A caller that gives up sooner proves nothing.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// What is known of the broker by what became of the tweets that it was handed.
 #[derive(Debug, Default)]
@@ -39,7 +42,7 @@ struct Failing {
 pub(crate) enum Verdict {
     /// Hand it over.
     Publish,
-    /// Hand it over, for [`SILENCE`] at most: somebody has to find out.
+    /// Hand it over, for [`TRY_FOR`] at most: somebody has to find out.
     Try,
     /// Refuse it.
     Hold,

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 use crate::metrics::PublishMetrics;
-use crate::outage::{Outage, SILENCE, Verdict};
+use crate::outage::{Outage, TRY_FOR, Verdict};
 use crate::{PublishError, Publisher, WriterConfig};
 
 /// A writer whose ports are open and whose publisher is still to come.
@@ -114,7 +114,7 @@ impl<P: Publisher> Deliver for Delivery<P> {
         let (publishing, begun) = (self.metrics.handed_over(), Instant::now());
         let verdict = self.outage.verdict(begun);
         let until = match verdict {
-            Verdict::Try => deadline.min(begun + SILENCE),
+            Verdict::Try => deadline.min(begun + TRY_FOR),
             Verdict::Publish | Verdict::Hold => deadline,
         };
         let outcome = if verdict == Verdict::Hold {
