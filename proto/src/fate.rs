@@ -21,6 +21,9 @@ pub const DOMAIN: &str = "clima.v1";
 /// What `RetryInfo`, and `Retry-After` of the REST port, tell a refused client to wait.
 pub const RETRY_AFTER: Duration = Duration::from_secs(1);
 
+/// In `ErrorInfo.metadata`: the broker that takes nothing for now, so that another attempt soon is of no use.
+const HELD_BY: &str = "held_by";
+
 /// Whether a tweet that was not accepted may have been counted.
 ///
 /// Ordered: the greater one wins when attempts, or paths, are taken together.
@@ -46,6 +49,15 @@ impl Fate {
         self.status_with(code, message, ErrorDetails::new())
     }
 
+    /// UNAVAILABLE because this broker takes nothing, and not only for a moment: it has said so, or has been away for
+    /// long. Who gets it does not repeat the attempt, but tells its caller.
+    pub fn held(self, broker: &str, message: impl Into<String>) -> Status {
+        let mut details = ErrorDetails::new();
+        let held_by = HashMap::from([(HELD_BY.to_owned(), broker.to_owned())]);
+        details.set_error_info(self.reason(), DOMAIN, held_by);
+        self.status_with(Code::Unavailable, message, details)
+    }
+
     /// The same, with details beside the fate.
     pub fn status_with(
         self,
@@ -53,7 +65,11 @@ impl Fate {
         message: impl Into<String>,
         mut details: ErrorDetails,
     ) -> Status {
-        details.set_error_info(self.reason(), DOMAIN, HashMap::new());
+        let metadata = details
+            .error_info()
+            .filter(|info| info.domain == DOMAIN)
+            .map(|info| info.metadata.clone());
+        details.set_error_info(self.reason(), DOMAIN, metadata.unwrap_or_default());
         if matches!(code, Code::Unavailable | Code::ResourceExhausted) {
             details.set_retry_info(Some(RETRY_AFTER));
         }
@@ -77,6 +93,14 @@ impl Fate {
             _ => Self::MaybeCounted,
         }
     }
+}
+
+/// Whether a broker takes nothing for now: [`Fate::held`].
+pub fn is_held(status: &Status) -> bool {
+    status.code() == Code::Unavailable
+        && status
+            .get_details_error_info()
+            .is_some_and(|info| info.domain == DOMAIN && info.metadata.contains_key(HELD_BY))
 }
 
 fn never_connected(status: &Status) -> bool {
@@ -138,6 +162,21 @@ mod tests {
             assert!(back.get_details_retry_info().is_some());
         }
         assert!(from_message(&to_message(&Ok(()))).is_ok());
+    }
+
+    #[test]
+    fn a_broker_that_takes_nothing_is_told_to_every_caller_with_the_fate_of_each() {
+        let held = Fate::NotCounted.held("RabbitMQ", "RabbitMQ takes nothing for now");
+        let back = from_message(&to_message(&Err(held))).unwrap_err();
+        let restated = Fate::MaybeCounted.restate(&back);
+        for (status, fate) in [(back, Fate::NotCounted), (restated, Fate::MaybeCounted)] {
+            assert!(is_held(&status));
+            assert_eq!(Fate::of(&status), fate);
+            assert!(status.get_details_retry_info().is_some());
+        }
+        assert!(!is_held(
+            &Fate::NotCounted.status(Code::Unavailable, "not connected")
+        ));
     }
 
     #[test]

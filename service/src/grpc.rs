@@ -4,8 +4,8 @@ use std::convert::Infallible;
 use std::io;
 use std::time::Duration;
 
+use futures::StreamExt as _;
 use futures::stream::{self, BoxStream};
-use futures::{StreamExt as _, TryStreamExt as _};
 use http::{HeaderMap, Response};
 use http_body::Frame;
 use http_body_util::{BodyStream, StreamBody};
@@ -25,6 +25,7 @@ use clima_proto::descriptors::FILE_DESCRIPTOR_SET;
 use crate::accept;
 use crate::deadline;
 pub use crate::grpc_connections::Counted;
+use crate::grpc_connections::limited;
 use crate::process::{Process, RunError};
 
 /// A dead peer is noticed after this long without an answer to a ping, on idle connections too.
@@ -36,7 +37,7 @@ const MAX_STREAMS: u32 = 1_024;
 /// The connections of a port as they come.
 pub type Incoming = BoxStream<'static, io::Result<Counted>>;
 
-/// Starts serving a port: the given routes, plus reflection and health for `services`.
+/// Starts serving a port: the given routes, plus reflection and health for `services`, to so many connections at a time.
 ///
 /// Health follows the readiness of the process, under `""` and under each name of `services`.
 ///
@@ -47,6 +48,7 @@ pub fn spawn(
     process: &mut Process,
     port: &'static str,
     listener: TcpListener,
+    connections: u32,
     routes: Routes,
     services: &'static [&'static str],
 ) -> Result<(), RunError> {
@@ -54,6 +56,7 @@ pub fn spawn(
         process,
         port,
         listener,
+        connections,
         routes,
         services,
         |mut server, routes, incoming, closed| {
@@ -74,6 +77,7 @@ pub fn spawn_with<S>(
     process: &mut Process,
     port: &'static str,
     listener: TcpListener,
+    connections: u32,
     routes: Routes,
     services: &'static [&'static str],
     serve: impl FnOnce(Server, Routes, Incoming, CancellationToken) -> S + Send + 'static,
@@ -126,9 +130,8 @@ where
     let shutdown = process.shutdown.clone();
     let open = process.grpc_connections.to(port);
     let closed = CancellationToken::new();
-    let incoming = accept::until_closed(listener, shutdown.clone(), closed.clone())
-        .map_ok(move |stream| Counted::new(stream, open.clone()))
-        .boxed();
+    let incoming = accept::until_closed(listener, shutdown.clone(), closed.clone());
+    let incoming = limited(incoming, connections, shutdown.clone(), open).boxed();
     process.tasks.spawn(port, async move {
         // A new reporter says SERVING of `""`, whatever is true: nobody may hear it before the first report.
         reported.await.ok();

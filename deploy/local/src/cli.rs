@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand};
 use clima_local::Part;
 
-use crate::commands::{bench, chaos, demo, recovery, up};
+use crate::commands::{bench, chaos, demo, overload, recovery, up};
 
 /// Runs the whole system on this machine: Kafka, RabbitMQ, Valkey and the six services; as containers where a Docker engine
 /// answers
@@ -52,6 +52,8 @@ pub(crate) enum Command {
     Chaos(chaos::Args),
     /// Kill one part at a time of a system at rest, and measure how soon tweets flow again, against the goals
     Recovery(recovery::Args),
+    /// Offer a fresh system ten times what it can carry, and check what it does; always natively
+    Overload(overload::Args),
     /// Stop everything in order; the data stays for the next up
     Down,
     /// Wait until everything accepted is counted, then empty Valkey

@@ -22,6 +22,7 @@ mod links;
 pub mod load;
 mod log_file;
 mod notices;
+pub mod overload;
 mod part;
 mod ports;
 mod probe;

@@ -9,7 +9,9 @@ use std::process::ExitCode;
 use clap::Parser as _;
 
 use cli::{Cli, Command};
-use commands::{bench, chaos, demo, down, logs, part, recovery, redrive, reset, status, up};
+use commands::{
+    bench, chaos, demo, down, logs, overload, part, recovery, redrive, reset, status, up,
+};
 use control::Request;
 
 #[tokio::main]
@@ -21,6 +23,7 @@ async fn main() -> ExitCode {
         Command::Bench(args) => bench::run(args, &cli.state_dir).await,
         Command::Chaos(args) => chaos::run(args, &cli.state_dir).await,
         Command::Recovery(args) => recovery::run(args, &cli.state_dir).await,
+        Command::Overload(args) => overload::run(args, &cli.state_dir).await,
         Command::Redrive => redrive::run(&cli.state_dir).await,
         Command::Reset => reset::run(&cli.state_dir).await,
         Command::Down => down::run(&cli.state_dir).await,

@@ -17,6 +17,7 @@ use crate::probe::Probe;
 use crate::rabbitmq_login::RabbitmqLogin;
 use crate::runtime::{Runtime, State};
 use crate::second::Second;
+use crate::servers::rabbitmq;
 use crate::state_dir::StateDir;
 use crate::{Part, StackBuilder, proc_fs, services};
 
@@ -350,6 +351,18 @@ impl Stack {
             .context("a container has no second one")?;
         let second = Second::start(part, processes, &self.ports, &self.links)?;
         second.ready(START_LIMIT).await
+    }
+
+    /// Runs `rabbitmqctl` with these arguments at the broker, and returns what it prints.
+    ///
+    /// # Errors
+    /// When it fails, the broker does not run, or it is a container.
+    pub async fn rabbitmqctl(&self, args: &[&str]) -> anyhow::Result<String> {
+        ensure!(!self.is_docker(), "the broker is a container");
+        let broker = self.pid(Part::Rabbitmq).context("rabbitmq does not run")?;
+        let epmd = self.ports.get(Part::Rabbitmq, Role::Epmd);
+        let epmd = epmd.context("the port table is incomplete")?;
+        rabbitmq::ctl(broker, epmd, args).await
     }
 
     /// Stops everything in order: the front first, so that tweets on their way arrive, then what

@@ -9,6 +9,7 @@
 
 mod config;
 mod fan_out;
+mod hold;
 mod web;
 
 use std::net::SocketAddr;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use config::Config;
 use fan_out::FanOut;
+use hold::Hold;
 pub use web::{Origin, OriginError};
 
 /// Runs the gateway until `shutdown`.
@@ -101,6 +103,7 @@ impl Gateway {
         } = self;
         let ingest = Arc::new(IngestMetrics::register(&mut process.registry));
         let fan_out = FanOut {
+            hold: Hold::default(),
             kafka: way_to(
                 "writer-kafka",
                 config.writer_kafka_url,
@@ -117,11 +120,13 @@ impl Gateway {
         let metrics = TweetMetrics::register(&mut process.registry);
         let intake = Intake::new().map_err(RunError::setup)?;
         let ports = TweetPorts::new(intake, fan_out, config.max_in_flight as usize, metrics);
+        let connections = config.ports.max_connections;
         let origins = config.cors_origins;
         grpc::spawn_with(
             &mut process,
             "grpc",
             public,
+            connections,
             ports.public_routes(),
             &[PUBLIC_SERVICE],
             move |server, routes, incoming, closed| {
@@ -132,6 +137,7 @@ impl Gateway {
             &mut process,
             "internal grpc",
             internal,
+            connections,
             ports.internal_routes(),
             &[INTERNAL_SERVICE],
         )?;

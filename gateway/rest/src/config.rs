@@ -42,8 +42,9 @@ pub struct Limits {
     #[arg(long, env = "CLIMA_MAX_IN_FLIGHT", value_name = "REQUESTS", default_value_t = 1_024, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub max_in_flight: u32,
 
-    /// Most connections at a time, 1 to 65,536; more wait in the listen queue of the operating system.
-    #[arg(long, env = "CLIMA_MAX_CONNECTIONS", value_name = "CONNECTIONS", default_value_t = 4_096, value_parser = clap::value_parser!(u32).range(1..=65_536))]
+    /// Most connections at a time, 1 to 65,536; more wait in the listen queue of the operating system. Each costs about
+    /// 15 KiB.
+    #[arg(long, env = "CLIMA_MAX_CONNECTIONS", value_name = "CONNECTIONS", default_value_t = 3_072, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     pub max_connections: u32,
 
     /// Largest body in bytes, 1 to 1,048,576; a larger one is refused with 413.

@@ -1,12 +1,16 @@
 //! One HTTP/1.1 connection, from its first byte to an end that loses no answer.
 
+use std::future::ready;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::map_response;
 use axum::response::Response;
-use http::{HeaderValue, header};
+use futures::future::Either;
+use http::{HeaderValue, Request, header};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service as _, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,6 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Limits;
+use crate::front::Front;
 use crate::metrics::HttpMetrics;
 use crate::socket::Socket;
 
@@ -35,6 +40,7 @@ const LAST_REQUEST: Duration = Duration::from_secs(1);
 pub(crate) struct Connections {
     http: http1::Builder,
     service: TowerToHyperService<Router>,
+    front: Arc<Front>,
     metrics: HttpMetrics,
     shutdown: CancellationToken,
 }
@@ -42,6 +48,7 @@ pub(crate) struct Connections {
 impl Connections {
     pub(crate) fn new(
         router: Router,
+        front: Arc<Front>,
         limits: &Limits,
         metrics: HttpMetrics,
         shutdown: CancellationToken,
@@ -57,14 +64,14 @@ impl Connections {
         let router = router.layer(map_response(move |mut response: Response| {
             answered.answered(response.status());
             if stopping.is_cancelled() {
-                let headers = response.headers_mut();
-                headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+                response = told_to_close(response);
             }
-            std::future::ready(response)
+            ready(response)
         }));
         Self {
             http,
             service: TowerToHyperService::new(router),
+            front,
             metrics,
             shutdown,
         }
@@ -75,13 +82,22 @@ impl Connections {
         let requests = TaskTracker::new();
         let service = {
             let (requests, service) = (requests.clone(), self.service.clone());
-            service_fn(move |request| {
+            let (front, metrics) = (Arc::clone(&self.front), self.metrics.clone());
+            let stopping = self.shutdown.clone();
+            service_fn(move |request: Request<Incoming>| {
+                if let Some(mut refusal) = front.shed(request.method()) {
+                    metrics.answered(refusal.status());
+                    if stopping.is_cancelled() {
+                        refusal = told_to_close(refusal);
+                    }
+                    return Either::Left(ready(Ok(refusal)));
+                }
                 let (request_runs, answer) = (requests.token(), service.call(request));
-                async move {
+                Either::Right(async move {
                     let answer = answer.await;
                     drop(request_runs);
                     answer
-                }
+                })
             })
         };
         let io = TokioIo::new(Socket::new(stream, self.metrics.clone()));
@@ -104,6 +120,13 @@ impl Connections {
             shutdown.run_until_cancelled(linger(socket)).await;
         }
     }
+}
+
+/// An answer that is the last one of its connection.
+fn told_to_close(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    response
 }
 
 /// Closes in a way that lets the last answer arrive. Who refuses a body that is still on its way and closes at

@@ -16,12 +16,12 @@ use clima_proto::intake::{self, Intake};
 use clima_proto::wethertweet::{WeatherTweetRequest, WeatherTweetResponse};
 use clima_service::ingest::IngestClient;
 use clima_service::ports::{ACCEPTED, PUBLIC_SERVICE, TweetMetrics};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use prost_reflect::{DynamicMessage, MessageDescriptor};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, timeout};
-use tonic::Status;
+use tonic::{Code, Status};
 use tonic_types::ErrorDetails;
 
 use crate::bindings::{self, BindingError};
@@ -40,6 +40,8 @@ pub(crate) struct Front {
     gateway: IngestClient,
     limits: Limits,
     in_flight: Semaphore,
+    /// What is answered beyond the limit.
+    too_many: Refusal,
     metrics: TweetMetrics,
 }
 
@@ -55,6 +57,7 @@ impl Front {
             intake,
             gateway,
             in_flight: Semaphore::new(limits.max_in_flight as usize),
+            too_many: Refusal::own(StatusCode::TOO_MANY_REQUESTS, "too many requests in flight"),
             limits,
             metrics,
         })
@@ -98,6 +101,22 @@ async fn method_not_allowed(State(front): State<Arc<Front>>) -> Refusal {
 }
 
 impl Front {
+    /// The answer to a request that comes when as many as may be are in flight; none when there is a place. It is asked
+    /// before a request is even routed: refusing has to cost least when there is most to do. So it is told to every POST,
+    /// also one that would be refused for another reason.
+    pub(crate) fn shed(&self, verb: &Method) -> Option<Response> {
+        if self.in_flight.available_permits() > 0 || verb != Method::POST {
+            return None;
+        }
+        Some(self.refuse_for_overload())
+    }
+
+    fn refuse_for_overload(&self) -> Response {
+        self.metrics
+            .refused(Code::ResourceExhausted, Fate::NotCounted);
+        self.too_many.clone().into_response()
+    }
+
     /// Refuses what is not for any method of the service.
     fn refuse(&self, http: StatusCode, message: &str) -> Refusal {
         let refusal = Refusal::own(http, message);
@@ -111,6 +130,10 @@ impl Front {
         (input, output): (MessageDescriptor, MessageDescriptor),
         request: Request,
     ) -> Response {
+        // Before anything else is done for the request, its body read above all.
+        let Ok(_permit) = self.in_flight.try_acquire() else {
+            return self.refuse_for_overload();
+        };
         let arrival = self.metrics.arrived();
         let outcome = self.accept(input, request, arrival.at()).await;
         let (response, outcome) = match outcome {
@@ -130,9 +153,6 @@ impl Front {
         request: Request,
         started: Instant,
     ) -> Result<TweetId, Refusal> {
-        let _permit = self.in_flight.try_acquire().map_err(|_| {
-            Refusal::own(StatusCode::TOO_MANY_REQUESTS, "too many requests in flight")
-        })?;
         let _in_flight = self.metrics.admitted();
         let (parts, body) = request.into_parts();
         check_content_type(&parts.headers)?;

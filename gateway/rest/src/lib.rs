@@ -110,11 +110,11 @@ impl Rest {
             config.limits.clone(),
             tweets,
         );
-        let router = front::router(front).map_err(RunError::setup)?;
+        let router = front::router(Arc::clone(&front)).map_err(RunError::setup)?;
         let shutdown = process.shutdown.clone();
         process.tasks.spawn(
             "http",
-            server::serve(listener, router, config.limits, http, shutdown),
+            server::serve(listener, router, front, config.limits, http, shutdown),
         );
         process.run().await
     }

@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
 use clima_proto::descriptors;
 use clima_proto::fate::{Fate, RETRY_AFTER, to_message};
 use clima_proto::http_code;
@@ -13,10 +14,12 @@ use tonic::Status;
 use crate::json;
 
 /// What a client is told instead of 200.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Refusal {
     http: StatusCode,
     status: Status,
+    /// The status as JSON.
+    body: Bytes,
     id: Option<TweetId>,
 }
 
@@ -24,8 +27,13 @@ impl Refusal {
     /// A refusal of the front itself, before anything left.
     pub(crate) fn own(http: StatusCode, message: impl Into<String>) -> Self {
         let status = Fate::NotCounted.status(http_code::to_grpc(http), message);
+        Self::new(http, status)
+    }
+
+    fn new(http: StatusCode, status: Status) -> Self {
         Self {
             http,
+            body: body(&status).into(),
             status,
             id: None,
         }
@@ -37,8 +45,8 @@ impl Refusal {
     }
 
     /// The body of the answer: the status as JSON.
-    pub(crate) fn body(&self) -> Vec<u8> {
-        body(&self.status)
+    pub(crate) fn body(&self) -> Bytes {
+        self.body.clone()
     }
 
     /// The answer to a tweet that had its id already.
@@ -51,17 +59,13 @@ impl Refusal {
 /// A gRPC status, by the table of grpc-gateway.
 impl From<Status> for Refusal {
     fn from(status: Status) -> Self {
-        Self {
-            http: http_code::from_grpc(status.code()),
-            status,
-            id: None,
-        }
+        Self::new(http_code::from_grpc(status.code()), status)
     }
 }
 
 impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.body()));
+        let mut response = Response::new(Body::from(self.body));
         *response.status_mut() = self.http;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, JSON);

@@ -14,19 +14,21 @@ use tokio_util::task::TaskTracker;
 
 use crate::config::Limits;
 use crate::connection::Connections;
+use crate::front::Front;
 use crate::metrics::HttpMetrics;
 
 /// Serves until `shutdown`, then finishes the requests in flight.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
+    front: Arc<Front>,
     limits: Limits,
     metrics: HttpMetrics,
     shutdown: CancellationToken,
 ) -> Result<(), Infallible> {
     let places = Arc::new(Semaphore::new(limits.max_connections as usize));
     metrics.limited_to(limits.max_connections);
-    let connections = Connections::new(router, &limits, metrics.clone(), shutdown.clone());
+    let connections = Connections::new(router, front, &limits, metrics.clone(), shutdown.clone());
     let open = TaskTracker::new();
     let serve = |stream, place| {
         let connection = connections.serve(stream);

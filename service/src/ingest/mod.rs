@@ -17,7 +17,7 @@ use tonic::transport::Channel;
 use tonic::{Code, Status};
 
 use clima_proto::clima::v1::TweetEvent;
-use clima_proto::fate::Fate;
+use clima_proto::fate::{Fate, is_held};
 
 use crate::backoff::Backoff;
 use crate::deadline::MARGIN;
@@ -39,6 +39,10 @@ const LANES: usize = 8;
 /// Events waiting for a lane. Senders wait beyond it, up to their deadline.
 const QUEUE: usize = 2 * MAX_BATCH;
 
+/// Attempts that end with a broker that takes nothing for now, before that is believed: one of several replicas may be
+/// alone with it.
+const HELD_ATTEMPTS: usize = 3;
+
 /// A way to the next process.
 #[derive(Debug, Clone)]
 pub struct IngestClient {
@@ -51,8 +55,8 @@ pub struct IngestClient {
 impl IngestClient {
     /// A way to `service` over `channel`.
     ///
-    /// `retry_overload`: whether a refusal for overload is retried too. It is worth it only for a caller whose
-    /// refusal would leave the tweet half-way.
+    /// `retry_overload`: whether a refusal for overload is retried too, and one because a broker takes nothing for now a
+    /// few times. It is worth it only for a caller whose refusal would leave the tweet half-way.
     pub fn new(
         service: &'static str,
         channel: Channel,
@@ -87,6 +91,7 @@ impl IngestClient {
     pub async fn ingest(&self, event: &TweetEvent, deadline: Instant) -> Result<(), Status> {
         let mut fate = Fate::NotCounted;
         let mut delays = Backoff::CALL.delays();
+        let mut held = 0;
         loop {
             let Ok(outcome) = timeout_at(deadline, self.attempt(event.clone(), deadline)).await
             else {
@@ -95,6 +100,12 @@ impl IngestClient {
             };
             let Err(status) = outcome else { return Ok(()) };
             fate = fate.max(Fate::of(&status));
+            if is_held(&status) {
+                held += 1;
+                if held == HELD_ATTEMPTS || !self.retry_overload {
+                    return Err(fate.restate(&status));
+                }
+            }
             let next = Instant::now() + delays.next_delay();
             // The next process holds back as much: a later attempt could only make the fate unknown.
             if !self.retryable(status.code()) || next + MARGIN >= deadline {

@@ -10,6 +10,7 @@ mod config;
 #[cfg(feature = "contract")]
 pub mod contract;
 mod metrics;
+mod outage;
 mod publisher;
 mod server;
 

@@ -30,6 +30,9 @@ pub enum PublishError {
     /// There is no usable connection, or the broker takes no more for now. Nothing left.
     #[error("the broker is not available: {0}")]
     Unavailable(String),
+    /// The broker takes nothing, and not only for a moment: it says so, or has been away for long. Nothing left.
+    #[error("the broker takes nothing: {0}")]
+    Held(String),
     /// The event left, or may have, and no confirmation came.
     #[error("the broker did not confirm: {0}")]
     Unconfirmed(String),
@@ -37,14 +40,15 @@ pub enum PublishError {
 
 impl PublishError {
     /// All reasons.
-    pub(crate) const REASONS: [&str; 3] = ["overloaded", "unavailable", "unconfirmed"];
+    pub(crate) const REASONS: [&str; 4] = ["overloaded", "unavailable", "held", "unconfirmed"];
 
     /// A name for the label of a metric.
     pub(crate) fn reason(&self) -> &'static str {
-        let [overloaded, unavailable, unconfirmed] = Self::REASONS;
+        let [overloaded, unavailable, held, unconfirmed] = Self::REASONS;
         match self {
             Self::Overloaded => overloaded,
             Self::Unavailable(_) => unavailable,
+            Self::Held(_) => held,
             Self::Unconfirmed(_) => unconfirmed,
         }
     }
@@ -58,6 +62,9 @@ impl PublishError {
             ),
             Self::Unavailable(_) => {
                 Fate::NotCounted.status(Code::Unavailable, format!("{broker} is not available"))
+            }
+            Self::Held(_) => {
+                Fate::NotCounted.held(broker, format!("{broker} takes no messages for now"))
             }
             Self::Unconfirmed(_) => {
                 Fate::MaybeCounted.status(Code::Unavailable, format!("{broker} did not confirm"))
@@ -81,6 +88,11 @@ mod tests {
             ),
             (
                 PublishError::Unavailable(secret()),
+                Code::Unavailable,
+                Fate::NotCounted,
+            ),
+            (
+                PublishError::Held(secret()),
                 Code::Unavailable,
                 Fate::NotCounted,
             ),

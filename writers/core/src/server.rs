@@ -14,7 +14,8 @@ use tokio_util::sync::CancellationToken;
 use tonic::{Code, Status};
 
 use crate::metrics::PublishMetrics;
-use crate::{Publisher, WriterConfig};
+use crate::outage::{Outage, TRY_FOR, Verdict};
+use crate::{PublishError, Publisher, WriterConfig};
 
 /// A writer whose ports are open and whose publisher is still to come.
 #[derive(Debug)]
@@ -23,6 +24,7 @@ pub struct Writer {
     pub process: Process,
     public: TcpListener,
     internal: TcpListener,
+    max_connections: u32,
     max_in_flight: usize,
 }
 
@@ -40,6 +42,7 @@ impl Writer {
             process: Process::bind(&config.process, shutdown).await?,
             public: process::bind("grpc", config.ports.listen)?,
             internal: process::bind("internal grpc", config.ports.internal_listen)?,
+            max_connections: config.ports.max_connections,
             max_in_flight: config.max_in_flight as usize,
         })
     }
@@ -73,12 +76,14 @@ impl Writer {
         let delivery = Delivery {
             publisher,
             metrics: PublishMetrics::register(&mut self.process.registry, P::BROKER),
+            outage: Outage::default(),
         };
         let ports = TweetPorts::new(intake, delivery, self.max_in_flight, metrics);
         grpc::spawn(
             &mut self.process,
             "grpc",
             self.public,
+            self.max_connections,
             ports.public_routes(),
             &[PUBLIC_SERVICE],
         )?;
@@ -86,6 +91,7 @@ impl Writer {
             &mut self.process,
             "internal grpc",
             self.internal,
+            self.max_connections,
             ports.internal_routes(),
             &[INTERNAL_SERVICE],
         )?;
@@ -100,21 +106,40 @@ impl Writer {
 struct Delivery<P> {
     publisher: P,
     metrics: PublishMetrics,
+    outage: Outage,
 }
 
 impl<P: Publisher> Deliver for Delivery<P> {
     async fn deliver(&self, event: &TweetEvent, deadline: Instant) -> Result<(), Status> {
-        let publishing = self.metrics.handed_over();
-        let Ok(outcome) = timeout_at(deadline, self.publisher.publish(event)).await else {
-            return Err(Fate::MaybeCounted.status(
-                Code::DeadlineExceeded,
-                format!("{} did not confirm in time", P::BROKER),
-            ));
+        let (publishing, begun) = (self.metrics.handed_over(), Instant::now());
+        let verdict = self.outage.verdict(begun);
+        let until = match verdict {
+            Verdict::Try => deadline.min(begun + TRY_FOR),
+            Verdict::Publish | Verdict::Hold => deadline,
+        };
+        let outcome = if verdict == Verdict::Hold {
+            Err(PublishError::Held("it has been away for long".to_owned()))
+        } else {
+            let Ok(outcome) = timeout_at(until, self.publisher.publish(event)).await else {
+                self.outage.silent(begun, Instant::now());
+                let message = format!("{} did not confirm in time", P::BROKER);
+                return Err(match verdict {
+                    Verdict::Try => Fate::MaybeCounted.held(P::BROKER, message),
+                    _ => Fate::MaybeCounted.status(Code::DeadlineExceeded, message),
+                });
+            };
+            outcome
         };
         publishing.answered(&outcome);
         match outcome {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                self.outage.confirmed();
+                Ok(())
+            }
             Err(error) => {
+                if let PublishError::Unavailable(_) | PublishError::Unconfirmed(_) = error {
+                    self.outage.failed(begun);
+                }
                 tracing::debug!(broker = P::BROKER, %error, "not published");
                 Err(error.status(P::BROKER))
             }

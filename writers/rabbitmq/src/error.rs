@@ -29,9 +29,8 @@ impl From<ProducerError> for PublishError {
     fn from(error: ProducerError) -> Self {
         match error {
             ProducerError::Full => Self::Overloaded,
-            ProducerError::Disconnected | ProducerError::Blocked(_) => {
-                Self::Unavailable(error.to_string())
-            }
+            ProducerError::Disconnected => Self::Unavailable(error.to_string()),
+            ProducerError::Blocked(reason) => Self::Held(reason),
             ProducerError::Nacked | ProducerError::Returned(_) | ProducerError::Lost(_) => {
                 Self::Unconfirmed(error.to_string())
             }

@@ -10,7 +10,7 @@ use clima_service::backoff::Backoff;
 use clima_service::connections::Connections;
 use clima_service::readiness::Part;
 use clima_writer_core::{PublishError, Publisher};
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use lapin::options::ConfirmSelectOptions;
 use lapin::types::FieldTable;
 use lapin::{BasicProperties, Connection, Event};
@@ -219,8 +219,11 @@ impl ProducerConnection {
         connection: &Connection,
         mut running: JoinSet<Result<(), ProducerError>>,
     ) -> ProducerError {
-        let open = self.state.borrow().clone();
         let mut events = connection.events_listener();
+        // What was told before anybody listened.
+        if connection.status().blocked() {
+            return self.blocked("at once", events, running).await;
+        }
         loop {
             tokio::select! {
                 Some(ended) = running.join_next() => return match ended {
@@ -230,17 +233,39 @@ impl ProducerConnection {
                 },
                 event = events.next() => match event {
                     Some(Event::ConnectionBlocked(reason)) => {
-                        tracing::warn!(reason, "the broker has blocked publishers");
-                        self.state.send_replace(State::Blocked(reason));
-                    }
-                    Some(Event::ConnectionUnblocked) => {
-                        tracing::info!("the broker takes messages again");
-                        self.state.send_replace(open.clone());
+                        return self.blocked(&reason, events, running).await;
                     }
                     Some(Event::Error(error)) => return ProducerError::Lost(error.to_string()),
                     None => return ProducerError::Lost("connection closed".to_owned()),
                     Some(_) => {}
                 },
+            }
+        }
+    }
+
+    /// The broker reads no more from the connection, for want of memory or disk, until it says otherwise. What it has not
+    /// confirmed waits somewhere on the way: nobody is to wait for that, so the channels are given up. The connection
+    /// stays, since only on it the broker tells when it takes messages again; then another takes its place.
+    async fn blocked(
+        &self,
+        reason: &str,
+        mut events: impl Stream<Item = Event> + Unpin,
+        mut running: JoinSet<Result<(), ProducerError>>,
+    ) -> ProducerError {
+        tracing::warn!(reason, "the broker has blocked publishers");
+        self.state.send_replace(State::Blocked(reason.to_owned()));
+        running.shutdown().await;
+        loop {
+            match events.next().await {
+                Some(Event::ConnectionUnblocked) => {
+                    tracing::info!("the broker takes messages again");
+                    return ProducerError::Lost(
+                        "given up while publishers were blocked".to_owned(),
+                    );
+                }
+                Some(Event::Error(error)) => return ProducerError::Lost(error.to_string()),
+                None => return ProducerError::Lost("connection closed".to_owned()),
+                Some(_) => {}
             }
         }
     }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use clap::Parser as _;
 use clima_local::{Part, Stack};
 use clima_proto::clima::v1::TweetEvent;
+use clima_proto::fate::{Fate, is_held};
 use clima_proto::wethertweet::WeatherTweetRequest;
 use clima_proto::wethertweet::weather_tweet_service_client::WeatherTweetServiceClient;
 use clima_writer_core::contract::{Broker, RunningWriter};
@@ -22,6 +23,8 @@ use lapin::{Connection, ConnectionProperties};
 use prost::Message as _;
 use tokio::sync::{Mutex, MutexGuard, OnceCell};
 use tokio_util::sync::CancellationToken;
+use tonic::transport::Channel;
+use tonic::{Request, Status};
 
 /// One RabbitMQ for all tests, since a start takes seconds. They take turns on it, because some of them kill or
 /// pause it, and each has a queue of its own.
@@ -234,4 +237,53 @@ async fn many_returns_at_once_leave_no_tweet_that_is_ok_and_not_there() {
     let (ok, ()) = tokio::join!(load, flicker);
     let published = rabbitmq.published().await.len() - before;
     assert!(ok <= published, "{ok} were OK, {published} are there");
+}
+
+/// Sends one tweet with a second to be answered in.
+async fn send(client: &mut WeatherTweetServiceClient<Channel>) -> Result<(), Status> {
+    let mut request = Request::new(TWEET);
+    request.set_timeout(Duration::from_secs(1));
+    client.send_tweet(request).await.map(drop)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_rabbitmq_has_an_alarm_every_tweet_is_refused_at_once_and_not_published() {
+    let rabbitmq = rabbitmq().await;
+    let writer = rabbitmq.start_writer(4_096).await;
+    until_accepted(&writer).await;
+    let url = format!("http://{}", writer.public);
+    let mut client = WeatherTweetServiceClient::connect(url).await.unwrap();
+    for (alarm, end) in [
+        (
+            ["set_vm_memory_high_watermark", "absolute", "1MB"].as_slice(),
+            ["set_vm_memory_high_watermark", "absolute", "512MB"].as_slice(),
+        ),
+        (
+            &["set_disk_free_limit", "1000000000000000"],
+            &["set_disk_free_limit", "64MB"],
+        ),
+    ] {
+        rabbitmq.stack.rabbitmqctl(alarm).await.unwrap();
+        // RabbitMQ tells a connection that it is blocked when that publishes.
+        let refusal = async {
+            loop {
+                if let Err(status) = send(&mut client).await
+                    && is_held(&status)
+                {
+                    return;
+                }
+            }
+        };
+        let told = tokio::time::timeout(Duration::from_secs(60), refusal).await;
+        assert!(told.is_ok(), "never refused: {alarm:?}");
+        // Those before it may be published when the alarm ends, these may not.
+        for _ in 0..200 {
+            let status = send(&mut client).await.unwrap_err();
+            assert!(is_held(&status), "{alarm:?}: {status:?}");
+            assert_eq!(Fate::of(&status), Fate::NotCounted);
+        }
+        rabbitmq.stack.rabbitmqctl(end).await.unwrap();
+        until_accepted(&writer).await;
+        assert!(rabbitmq.published().await.len() < 200, "{alarm:?}");
+    }
 }

@@ -9,6 +9,7 @@ pub(crate) mod demo;
 mod detach;
 pub(crate) mod down;
 pub(crate) mod logs;
+pub(crate) mod overload;
 pub(crate) mod part;
 pub(crate) mod recovery;
 pub(crate) mod redrive;

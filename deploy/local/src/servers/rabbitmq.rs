@@ -2,6 +2,10 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::ensure;
+use tokio::process::Command;
 
 use crate::launch::Launch;
 
@@ -74,4 +78,33 @@ disk_free_limit.absolute = 64MB
         log: state.join("logs/rabbitmq.log"),
         leader: Some("beam.smp"),
     })
+}
+
+/// Runs `rabbitmqctl` where the broker with this process id lives, and returns what it prints.
+pub(crate) async fn ctl(broker: u32, epmd: u16, args: &[&str]) -> anyhow::Result<String> {
+    let mut command = Command::new("nsenter");
+    command.args(["--target", &broker.to_string()]);
+    if !nix::unistd::Uid::effective().is_root() {
+        command.args(["--user", "--preserve-credentials"]);
+    }
+    command
+        .args(["--mount", "--pid", "--root", "--wd", "env", "-i"])
+        .args([
+            &format!("HOME={HOME}"),
+            "PATH=/usr/sbin:/usr/bin:/sbin:/bin",
+            "LANG=C.UTF-8",
+            &format!("ERL_EPMD_PORT={epmd}"),
+            &format!("RABBITMQ_NODENAME={NODE}"),
+        ])
+        .args(["/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet"])
+        .args(args)
+        .stdin(Stdio::null())
+        .kill_on_drop(true);
+    let output = command.output().await?;
+    ensure!(
+        output.status.success(),
+        "rabbitmqctl {args:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(String::from_utf8(output.stdout)?)
 }

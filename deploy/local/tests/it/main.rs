@@ -19,6 +19,7 @@ mod http;
 mod input;
 mod metrics;
 mod movers;
+mod pressure;
 mod promise;
 mod replica;
 mod replicas;

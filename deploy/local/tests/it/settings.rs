@@ -16,9 +16,10 @@ const EVERY: [Setting; 4] = [
     ("log-format", None, Some("xml")),
 ];
 
-const GRPC: [Setting; 3] = [
+const GRPC: [Setting; 4] = [
     ("listen", None, Some("localhost")),
     ("internal-listen", None, Some("0.0.0.0:99999")),
+    ("max-connections", None, Some("0")),
     ("max-in-flight", None, Some("0")),
 ];
 

@@ -8,6 +8,7 @@
 #![allow(clippy::expect_used, clippy::unwrap_used)]
 
 mod clients;
+mod full_disk;
 mod grpc_web;
 // Shared with the other tests, which use more of it.
 #[allow(dead_code)]
