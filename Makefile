@@ -1,6 +1,6 @@
 # The few verbs of the project. What they do is in the scripts and binaries that they call.
 
-.PHONY: help demo up down test test-rust test-locust test-all test-slow lint gen docs pictures sbom bench chaos chaos-broken overload
+.PHONY: help demo up down test test-rust test-locust test-all test-slow lint gen docs pictures sbom bench chaos chaos-broken recovery overload
 .DEFAULT_GOAL := help
 
 KILLS ?= 100
@@ -60,6 +60,10 @@ chaos-broken: ## break the services on purpose, one mistake after the other: cha
 	cargo build --workspace --bins --locked
 	cargo build -p clima-local --example clima-broken --features sabotage --locked
 	cargo test -p clima-local --features slow --test broken --locked
+
+recovery: ## kill one part at a time of a system at rest, and measure how soon tweets flow again
+	$(RELEASE)
+	target/release/clima-local recovery
 
 overload: ## offer a system ten times what it can carry, and check what it accepts, refuses and costs
 	$(RELEASE)
