@@ -24,6 +24,7 @@ use tokio_util::task::TaskTracker;
 use crate::config::Limits;
 use crate::front::Front;
 use crate::metrics::HttpMetrics;
+use crate::pause::Pause;
 use crate::socket::Socket;
 
 /// Most headers of a request.
@@ -79,14 +80,15 @@ impl Connections {
 
     /// Serves one connection until it ends, or until it has nothing to finish after the shutdown.
     pub(crate) fn serve(&self, stream: TcpStream) -> impl Future<Output = ()> + Send + use<> {
-        let requests = TaskTracker::new();
+        let (requests, pause) = (TaskTracker::new(), Pause::default());
         let service = {
             let (requests, service) = (requests.clone(), self.service.clone());
             let (front, metrics) = (Arc::clone(&self.front), self.metrics.clone());
-            let stopping = self.shutdown.clone();
+            let (stopping, pause) = (self.shutdown.clone(), pause.clone());
             service_fn(move |request: Request<Incoming>| {
                 if let Some(mut refusal) = front.shed(request.method()) {
                     metrics.answered(refusal.status());
+                    pause.begin();
                     if stopping.is_cancelled() {
                         refusal = told_to_close(refusal);
                     }
@@ -100,7 +102,7 @@ impl Connections {
                 })
             })
         };
-        let io = TokioIo::new(Socket::new(stream, self.metrics.clone()));
+        let io = TokioIo::new(Socket::new(stream, pause, self.metrics.clone()));
         let mut connection = self.http.serve_connection(io, service);
         let shutdown = self.shutdown.clone();
         async move {

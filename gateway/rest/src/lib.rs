@@ -13,6 +13,7 @@ mod front;
 mod json;
 mod metrics;
 mod openapi;
+mod pause;
 mod refusal;
 mod server;
 mod socket;

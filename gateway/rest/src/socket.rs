@@ -13,6 +13,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::metrics::HttpMetrics;
+use crate::pause::{Pause, Paused};
 use crate::refusal::Refusal;
 
 #[derive(Debug)]
@@ -20,14 +21,16 @@ pub(crate) struct Socket {
     stream: TcpStream,
     /// What is written in place of hyper's words, and before anything else.
     instead: Bytes,
+    paused: Paused,
     metrics: HttpMetrics,
 }
 
 impl Socket {
-    pub(crate) fn new(stream: TcpStream, metrics: HttpMetrics) -> Self {
+    pub(crate) fn new(stream: TcpStream, pause: Pause, metrics: HttpMetrics) -> Self {
         Self {
             stream,
             instead: Bytes::new(),
+            paused: Paused::new(pause),
             metrics,
         }
     }
@@ -77,6 +80,7 @@ impl AsyncRead for Socket {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        ready!(self.paused.poll(cx));
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }

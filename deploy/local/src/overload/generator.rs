@@ -86,6 +86,11 @@ impl Offered {
         self.requests.len() as f64 / self.elapsed.as_secs_f64()
     }
 
+    /// Requests due per second: sent, or not because every connection still waited for an answer.
+    pub(super) fn due_rate(&self) -> f64 {
+        self.rate() + self.unsent as f64 / self.elapsed.as_secs_f64()
+    }
+
     /// Tweets accepted per second, counted by when they were answered: those answered while the load lasted.
     pub(super) fn accepted_rate(&self) -> f64 {
         let within = |request: &&Request| {

@@ -75,7 +75,7 @@ impl OverloadReport {
     }
 
     fn load(&self) -> Goal {
-        let times = self.offered.rate() / self.best;
+        let times = self.offered.due_rate() / self.best;
         let outcomes = self.offered.outcomes();
         let refused: u64 = outcomes
             .iter()
@@ -83,10 +83,11 @@ impl OverloadReport {
             .map(|(_, count)| count)
             .sum();
         Goal {
-            what: "requests sent, in best rates, and some of them refused".to_owned(),
+            what: "requests that were due, in best rates, and some of them refused".to_owned(),
             goal: format!("≥ {OFFERED}"),
             measured: format!(
-                "{times:.1} ({:.0}/s), {refused} refused",
+                "{times:.1} ({:.0}/s, {:.0}/s of them sent), {refused} refused",
+                self.offered.due_rate(),
                 self.offered.rate()
             ),
             // Where nothing is refused, the best rate was not the best.
@@ -245,7 +246,7 @@ impl fmt::Display for OverloadReport {
         } = self.offered;
         writeln!(
             f,
-            "| not sent: all connections waited for an answer | {unsent} |"
+            "| not sent when it was due: all connections waited for an answer | {unsent} |"
         )?;
         writeln!(f, "| connection refused | {refused_connections} |")?;
         writeln!(f, "\n| part | most memory, MiB | CPU, s |\n|---|---|---|")?;

@@ -1,5 +1,7 @@
 //! What one client, and all together, may ask of the front.
 
+use std::time::{Duration, Instant};
+
 use clima_testing::upstream::Act;
 
 use super::front::Front;
@@ -139,6 +141,24 @@ async fn a_tweet_beyond_those_in_flight_is_429_and_a_place_is_free_again_afterwa
     }
     assert_eq!(front.send(&[], TWEET).await.status, 200);
     assert_eq!(upstream.ids().len(), 3, "the refused one never left");
+}
+
+#[tokio::test]
+async fn who_is_refused_for_overload_and_does_not_wait_is_not_read_for_a_moment() {
+    let (front, upstream) = Front::with_upstream(&["--max-in-flight=1"]).await;
+    upstream.always(Act::Hold);
+    let mut waiting = front.connect().await;
+    waiting.send(tweet(&[], TWEET)).await;
+    upstream.received(1).await;
+    let mut hasty = front.connect().await;
+    let begun = Instant::now();
+    hasty.send(tweet(&[], TWEET)).await;
+    assert_eq!(hasty.answer().await.expect("an answer").status, 429);
+    upstream.release(100);
+    assert_eq!(waiting.answer().await.expect("an answer").status, 200);
+    hasty.send(tweet(&[], TWEET)).await;
+    assert_eq!(hasty.answer().await.expect("an answer").status, 200);
+    assert!(begun.elapsed() >= Duration::from_millis(250));
 }
 
 #[tokio::test]
