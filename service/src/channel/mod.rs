@@ -101,12 +101,19 @@ struct Resolver {
 }
 
 impl Resolver {
-    /// Cut short wherever it is: neither a slow name server nor a channel that nobody calls any more may hold
-    /// back the end of the process.
+    /// Goes on after the shutdown for as long as there is a channel: what is in flight may need a replica that has just
+    /// come. It holds nobody back then, neither with a slow name server nor with a channel that nobody calls.
     fn spawn(self, tasks: &mut Tasks, shutdown: CancellationToken) {
-        tasks.spawn(self.name, async move {
-            shutdown.run_until_cancelled(self.run()).await;
-            Ok::<_, Infallible>(())
+        let (name, channel) = (self.name, self.changes.clone());
+        let resolving = tokio::spawn(async move {
+            tokio::select! {
+                () = self.run() => {}
+                () = channel.closed() => {}
+            }
+        });
+        tasks.spawn(name, async move {
+            let ended = shutdown.run_until_cancelled(resolving).await;
+            ended.unwrap_or(Ok(()))
         });
     }
 
@@ -224,6 +231,34 @@ mod tests {
         assert_eq!(alive(replicas.into()).await, [replicas[0]].into());
         drop(serving);
         assert_eq!(alive(replicas.into()).await, replicas.into());
+    }
+
+    #[tokio::test]
+    async fn a_replica_that_comes_while_the_process_drains_is_found() {
+        let first = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = first.local_addr().unwrap().port();
+        let second = SocketAddr::from(([127, 0, 0, 2], port));
+        let (changes, mut seen) = tokio::sync::mpsc::channel(64);
+        let targets = format!("http://127.0.0.1:{port},http://{second}");
+        let resolver = Resolver {
+            name: "writer",
+            targets: targets.parse().unwrap(),
+            replicas: Gauge::default(),
+            changes,
+            known: BTreeSet::new(),
+        };
+        let shutdown = CancellationToken::new();
+        let mut tasks = Tasks::default();
+        resolver.spawn(&mut tasks, shutdown.clone());
+        let mut found = async || match seen.recv().await {
+            Some(Change::Insert(((_, address), _), _)) => address,
+            _ => panic!("no replica goes"),
+        };
+        assert_eq!(found().await, first.local_addr().unwrap());
+        shutdown.cancel();
+        tasks.run(&shutdown, Duration::from_secs(5)).await.unwrap();
+        let _second = std::net::TcpListener::bind(second).unwrap();
+        while found().await != second {}
     }
 
     #[tokio::test]
