@@ -57,9 +57,13 @@ fn row(text: &str, path: &str) -> BTreeMap<String, u64> {
     let names = begins("| path |".to_owned()).map(cells).unwrap_or_default();
     let numbers = begins(format!("| {path} |")).map(cells).unwrap_or_default();
     let pairs = names.into_iter().zip(numbers).skip(1);
-    pairs
+    let mut row: BTreeMap<String, u64> = pairs
         .map(|(name, number)| (name, number.parse().unwrap()))
-        .collect()
+        .collect();
+    // The report tells where.
+    let lost = row["lost in the broker"] + row["lost before it"];
+    row.insert("lost".to_owned(), lost);
+    row
 }
 
 /// A broken run is found out, in every one of these columns on these paths; the same run with sane services is clean.
