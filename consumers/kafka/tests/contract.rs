@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use clap::Parser as _;
 use clima_consumer_core::consumer_contract;
 use clima_consumer_core::contract::{
-    Broker, NewerConsumer, RunningConsumer, records, until_acknowledged,
+    Broker, NewerConsumer, RunningConsumer, command_line, records, until_acknowledged,
 };
 use clima_consumer_kafka::Config;
 use clima_local::{Counts, Part, Stack};
@@ -125,17 +125,7 @@ impl Broker for Kafka {
     }
 
     fn start_newer_consumer(&self) -> NewerConsumer {
-        let settings = self.settings();
-        // A flag is its variable's name in other letters.
-        let flags = settings.map(|(name, value)| {
-            let flag = name.trim_start_matches("CLIMA_").to_lowercase();
-            format!("--{}={value}", flag.replace('_', "-"))
-        });
-        let ports = [
-            "consumer".to_owned(),
-            "--admin-listen=127.0.0.1:0".to_owned(),
-        ];
-        let mut config = Config::parse_from(ports.into_iter().chain(flags));
+        let mut config = Config::parse_from(command_line(&self.settings()));
         config.consumer.newest_schema += 1;
         let shutdown = CancellationToken::new();
         NewerConsumer {

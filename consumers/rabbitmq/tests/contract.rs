@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use clap::Parser as _;
 use clima_consumer_core::consumer_contract;
-use clima_consumer_core::contract::{Broker, NewerConsumer, RunningConsumer};
+use clima_consumer_core::contract::{Broker, NewerConsumer, RunningConsumer, command_line};
 use clima_consumer_rabbitmq::Config;
 use clima_local::{Counts, Part, Stack};
 use clima_service::readiness::Readiness;
@@ -89,17 +89,7 @@ impl Broker for Rabbitmq {
     }
 
     fn start_newer_consumer(&self) -> NewerConsumer {
-        let settings = self.settings();
-        // A flag is its variable's name in other letters.
-        let flags = settings.map(|(name, value)| {
-            let flag = name.trim_start_matches("CLIMA_").to_lowercase();
-            format!("--{}={value}", flag.replace('_', "-"))
-        });
-        let ports = [
-            "consumer".to_owned(),
-            "--admin-listen=127.0.0.1:0".to_owned(),
-        ];
-        let mut config = Config::parse_from(ports.into_iter().chain(flags));
+        let mut config = Config::parse_from(command_line(&self.settings()));
         config.consumer.newest_schema += 1;
         let shutdown = CancellationToken::new();
         NewerConsumer {

@@ -12,10 +12,9 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::time::{Instant, sleep};
 
 use crate::scrape::metric;
-use crate::{Part, StackFile, topic};
+use crate::topic::{self, GROUP, TOPIC};
+use crate::{Part, StackFile};
 
-const TOPIC: &str = "clima.tweets";
-const GROUP: &str = "clima-counter";
 const QUEUE: &str = "clima.tweets";
 const TIMEOUT: Duration = Duration::from_secs(5);
 const POLL: Duration = Duration::from_millis(100);

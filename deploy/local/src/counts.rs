@@ -30,6 +30,39 @@ impl fmt::Debug for Counts {
     }
 }
 
+/// Looks at the bits of single ids in a Valkey that may be away.
+#[derive(Debug)]
+pub(crate) struct BitWatch {
+    valkey: String,
+    counts: Option<Counts>,
+}
+
+impl BitWatch {
+    /// Of the Valkey at this `host:port`.
+    pub(crate) fn new(valkey: String) -> Self {
+        Self {
+            valkey,
+            counts: None,
+        }
+    }
+
+    /// Whether the path has counted the id. No, while Valkey is away.
+    pub(crate) async fn is_counted(&mut self, path: &str, id: TweetId) -> bool {
+        let mut counts = match self.counts.take() {
+            Some(counts) => counts,
+            None => match Counts::connect(&self.valkey).await {
+                Ok(counts) => counts,
+                Err(_) => return false,
+            },
+        };
+        let Ok(missing) = counts.missing(path, &[id]).await else {
+            return false;
+        };
+        self.counts = Some(counts);
+        missing.is_empty()
+    }
+}
+
 /// Totals of both paths.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Totals {

@@ -6,6 +6,12 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaResult;
 
+/// Accepted tweets.
+pub(crate) const TOPIC: &str = "clima.tweets";
+
+/// The group that counts them.
+pub(crate) const GROUP: &str = "clima-counter";
+
 /// A client in the name of a group, which commits nothing by itself.
 pub(crate) fn client(brokers: &str, group: &str) -> KafkaResult<BaseConsumer> {
     ClientConfig::new()

@@ -50,7 +50,7 @@ impl Hold {
     pub(crate) fn ended(&self, outcome: &Result<(), Status>, now: Instant) {
         let held = outcome.as_ref().err().filter(|status| is_held(status));
         let Some(status) = held else {
-            if self.begun.swap(false, Ordering::Relaxed) {
+            if self.begun.load(Ordering::Relaxed) && self.begun.swap(false, Ordering::Relaxed) {
                 *self.held.lock().unwrap_or_else(PoisonError::into_inner) = None;
             }
             return;

@@ -199,16 +199,20 @@ fn endpoint(origin: &Uri, address: SocketAddr) -> Endpoint {
 mod tests {
     use super::*;
 
-    #[tokio::test]
-    async fn an_address_that_two_names_shared_stays_when_one_of_them_moves_away() {
-        let (changes, mut seen) = tokio::sync::mpsc::channel(64);
-        let mut resolver = Resolver {
+    fn resolver(targets: &str, changes: Sender<Change<(Replica, usize), Endpoint>>) -> Resolver {
+        Resolver {
             name: "writer",
-            targets: "http://one:5,http://two:5".parse().unwrap(),
+            targets: targets.parse().unwrap(),
             replicas: Gauge::default(),
             changes,
             known: BTreeSet::new(),
-        };
+        }
+    }
+
+    #[tokio::test]
+    async fn an_address_that_two_names_shared_stays_when_one_of_them_moves_away() {
+        let (changes, mut seen) = tokio::sync::mpsc::channel(64);
+        let mut resolver = resolver("http://one:5,http://two:5", changes);
         let shared = "127.0.0.1:5".parse().unwrap();
         resolver.apply([(0, shared), (1, shared)].into()).await;
         resolver.apply([(0, shared)].into()).await;
@@ -240,13 +244,7 @@ mod tests {
         let second = SocketAddr::from(([127, 0, 0, 2], port));
         let (changes, mut seen) = tokio::sync::mpsc::channel(64);
         let targets = format!("http://127.0.0.1:{port},http://{second}");
-        let resolver = Resolver {
-            name: "writer",
-            targets: targets.parse().unwrap(),
-            replicas: Gauge::default(),
-            changes,
-            known: BTreeSet::new(),
-        };
+        let resolver = resolver(&targets, changes);
         let shutdown = CancellationToken::new();
         let mut tasks = Tasks::default();
         resolver.spawn(&mut tasks, shutdown.clone());
@@ -264,13 +262,7 @@ mod tests {
     #[tokio::test]
     async fn a_shutdown_does_not_wait_for_a_channel_that_nobody_calls() {
         let (changes, _unread) = tokio::sync::mpsc::channel(1);
-        let resolver = Resolver {
-            name: "writer",
-            targets: "http://127.0.0.1:5,http://127.0.0.2:5".parse().unwrap(),
-            replicas: Gauge::default(),
-            changes,
-            known: BTreeSet::new(),
-        };
+        let resolver = resolver("http://127.0.0.1:5,http://127.0.0.2:5", changes);
         let shutdown = CancellationToken::new();
         let mut tasks = Tasks::default();
         resolver.spawn(&mut tasks, shutdown.clone());

@@ -68,7 +68,7 @@ impl Outage {
 
     /// A tweet that was handed over then was confirmed.
     pub(crate) fn confirmed(&self) {
-        if self.begun.swap(false, Ordering::Relaxed) {
+        if self.begun.load(Ordering::Relaxed) && self.begun.swap(false, Ordering::Relaxed) {
             *self.failing.lock().unwrap_or_else(PoisonError::into_inner) = None;
         }
     }

@@ -14,7 +14,7 @@ use clima_local::{Part, Stack};
 
 pub use claims::*;
 pub use faults::*;
-pub use process::{NewerConsumer, RunningConsumer};
+pub use process::{NewerConsumer, RunningConsumer, command_line};
 pub use records::{records, until, until_acknowledged, until_counted};
 pub use standing::*;
 

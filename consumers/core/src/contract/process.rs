@@ -199,3 +199,17 @@ impl NewerConsumer {
         assert!(matches!(ended, Ok(Ok(Ok(())))), "{ended:?}");
     }
 }
+
+/// The command line of a consumer with these settings and a free admin port. A flag is its variable's name in other
+/// letters.
+pub fn command_line(settings: &[(&str, String)]) -> Vec<String> {
+    let flags = settings.iter().map(|(name, value)| {
+        let flag = name.trim_start_matches("CLIMA_").to_lowercase();
+        format!("--{}={value}", flag.replace('_', "-"))
+    });
+    ["consumer", "--admin-listen=127.0.0.1:0"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(flags)
+        .collect()
+}

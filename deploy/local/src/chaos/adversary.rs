@@ -8,10 +8,9 @@ use tokio::time::sleep;
 
 use super::clients::Hurry;
 use super::fault::{Back, Fault, Way};
-use crate::{Link, Part, Stack, topic};
+use crate::topic::{self, GROUP, TOPIC};
+use crate::{Link, Part, Stack};
 
-const TOPIC: &str = "clima.tweets";
-const GROUP: &str = "clima-counter";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Time for Kafka to take the last member for dead: a session of 6 s, or that of a rebalance in between.

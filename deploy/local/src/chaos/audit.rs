@@ -22,9 +22,9 @@ use tokio::time::{sleep, timeout};
 
 use super::published::{Place, Published};
 use crate::backlog::queue_length;
-use crate::{Part, Stack, topic};
+use crate::topic::{self, TOPIC};
+use crate::{Part, Stack};
 
-const TOPIC: &str = "clima.tweets";
 const GROUP: &str = "audit";
 const DEAD_TOPIC: &str = "clima.tweets.dead";
 const EXCHANGE: &str = "clima";

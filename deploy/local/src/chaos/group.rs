@@ -9,10 +9,8 @@ use rdkafka::consumer::Consumer as _;
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 use tokio::time::sleep;
 
-use crate::topic;
+use crate::topic::{self, GROUP, TOPIC};
 
-const TOPIC: &str = "clima.tweets";
-const GROUP: &str = "clima-counter";
 const TIMEOUT: Duration = Duration::from_secs(10);
 const POLL: Duration = Duration::from_millis(100);
 

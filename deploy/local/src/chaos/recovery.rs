@@ -5,12 +5,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use clima_proto::id::TweetId;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::ledger::{Accepted, Ledger};
-use crate::{Counts, PATHS, Part};
+use crate::counts::BitWatch;
+use crate::{PATHS, Part};
 
 /// Nothing may take longer.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -57,8 +57,7 @@ impl Recoveries {
 /// Watches recoveries.
 pub(super) struct Watch {
     newest: watch::Receiver<Option<Accepted>>,
-    valkey: String,
-    counts: Option<Counts>,
+    bits: BitWatch,
 }
 
 impl Watch {
@@ -67,8 +66,7 @@ impl Watch {
         let ledger = ledger.lock().unwrap_or_else(PoisonError::into_inner);
         Self {
             newest: ledger.newest(),
-            valkey,
-            counts: None,
+            bits: BitWatch::new(valkey),
         }
     }
 
@@ -85,7 +83,7 @@ impl Watch {
         };
         let accepted = killed.elapsed();
         for path in PATHS {
-            while !self.is_counted(path, id).await {
+            while !self.bits.is_counted(path, id).await {
                 if killed.elapsed() > 2 * PATIENCE {
                     bail!("{id} is not counted on {path} after {:?}", killed.elapsed());
                 }
@@ -93,22 +91,6 @@ impl Watch {
             }
         }
         Ok((accepted, killed.elapsed()))
-    }
-
-    /// No, while Valkey is away: it may be the one that was killed.
-    async fn is_counted(&mut self, path: &str, id: TweetId) -> bool {
-        let mut counts = match self.counts.take() {
-            Some(counts) => counts,
-            None => match Counts::connect(&self.valkey).await {
-                Ok(counts) => counts,
-                Err(_) => return false,
-            },
-        };
-        let Ok(missing) = counts.missing(path, &[id]).await else {
-            return false;
-        };
-        self.counts = Some(counts);
-        missing.is_empty()
     }
 }
 

@@ -8,7 +8,8 @@ use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 
 use super::load::{Accepted, SteadyLoad};
-use crate::{Counts, PATHS};
+use crate::PATHS;
+use crate::counts::BitWatch;
 
 /// Between two looks at a bit.
 pub(super) const POLL: Duration = Duration::from_millis(5);
@@ -58,8 +59,9 @@ impl Flow {
 
     async fn counted(&self, path: &'static str, id: TweetId) -> anyhow::Result<Instant> {
         let counting = async {
-            let mut counts = None;
-            while !is_counted(&mut counts, &self.valkey, path, id).await {
+            // Valkey may be what was killed.
+            let mut bits = BitWatch::new(self.valkey.clone());
+            while !bits.is_counted(path, id).await {
                 sleep(POLL).await;
             }
             Instant::now()
@@ -68,20 +70,4 @@ impl Flow {
             .await
             .with_context(|| format!("{id} is not counted on {path} after {PATIENCE:?}"))
     }
-}
-
-/// No, while Valkey is away: it may be the one that was killed.
-async fn is_counted(known: &mut Option<Counts>, valkey: &str, path: &str, id: TweetId) -> bool {
-    let mut counts = match known.take() {
-        Some(counts) => counts,
-        None => match Counts::connect(valkey).await {
-            Ok(counts) => counts,
-            Err(_) => return false,
-        },
-    };
-    let Ok(missing) = counts.missing(path, &[id]).await else {
-        return false;
-    };
-    *known = Some(counts);
-    missing.is_empty()
 }

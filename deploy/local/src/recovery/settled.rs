@@ -8,9 +8,7 @@ use tokio::time::{sleep, timeout};
 
 use super::flow::Flow;
 use super::load::SteadyLoad;
-use crate::topic;
-
-const GROUP: &str = "clima-counter";
+use crate::topic::{self, GROUP};
 
 /// Kafka's word for a group whose members all have their partitions.
 const STABLE: &str = "Stable";
